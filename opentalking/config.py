@@ -1,0 +1,170 @@
+"""Every OPENTALKING_* setting, typed, in one place, read once, from the environment and `.env` alike.
+
+Precedence: process environment, then `.env` (path in OPENTALKING_ENV_FILE, default `./.env`), then the default here.
+The README's table is generated from this file (`opentalking settings --markdown`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "OPENTALKING_"
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1, le=256)]
+Millis = Annotated[int, Meta(ge=0, le=600_000)]
+Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; the message names it."""
+
+
+def _doc(text: str) -> Any:
+    return Meta(description=text)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings. A field `api_port` is read from OPENTALKING_API_PORT."""
+
+    # where things run
+    node: Annotated[str, _doc("Name of this node; its workers share one shared-memory folder")] = ""
+    run_dir: Annotated[str, _doc("Folder for logs, sockets and caches")] = "./.run"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _doc("Log level")] = "INFO"
+    api_host: Annotated[str, _doc("Address the API listens on")] = "127.0.0.1"
+    api_port: Annotated[Port, _doc("Port of the API and the page")] = 8000
+    cors_origins: Annotated[str, _doc("Comma-separated origins allowed to call the API; empty: same origin only")] = ""
+    speech_workers: Annotated[Count, _doc("Speech processes")] = 1
+    inference_workers: Annotated[Count, _doc("Inference processes")] = 1
+    rtc_workers: Annotated[Count, _doc("RTC processes")] = 1
+    max_sessions: Annotated[Count, _doc("Sessions a node accepts at once")] = 16
+    session_idle_timeout_s: Annotated[Seconds, _doc("A session without a connected browser ends after this, seconds")] = 120.0
+    worker_ttl_s: Annotated[Seconds, _doc("A worker silent for this long is taken for dead, seconds")] = 5.0
+
+    # redis
+    redis_url: Annotated[str, _doc("Redis to use; empty: the embedded server")] = ""
+    redis_port: Annotated[Port, _doc("Port of the embedded Redis; 0: first free from 6379")] = 0
+
+    # language model
+    llm_base_url: Annotated[str, _doc("OpenAI-compatible endpoint, e.g. http://localhost:11434/v1; empty: the embedded toy model")] = ""
+    llm_api_key: Annotated[str, _doc("Key for the endpoint")] = ""
+    llm_model: Annotated[str, _doc("Model name sent to the endpoint")] = "smollm2"
+    llm_system_prompt: Annotated[str, _doc("System prompt of a session that brings none")] = (
+        "You are a friendly presenter. Answer in one or two short spoken sentences, in plain text."
+    )
+    llm_max_tokens: Annotated[int, Meta(ge=1, le=32_768), _doc("Longest reply, tokens")] = 160
+    llm_history_turns: Annotated[int, Meta(ge=0, le=1000), _doc("Turns of conversation sent along")] = 20
+    llm_connect_timeout_s: Annotated[Seconds, _doc("Time to reach the endpoint, seconds")] = 5.0
+    llm_first_token_timeout_s: Annotated[Seconds, _doc("Time to the first token, seconds")] = 30.0
+    llm_port: Annotated[Port, _doc("Port of the embedded LLM server; 0: any free")] = 0
+    llm_model_path: Annotated[str, _doc("GGUF file for the embedded LLM server; empty: the packaged SmolLM2")] = ""
+    llm_threads: Annotated[Count, _doc("Threads of the embedded LLM; more than one starves the other engines on 2 cores")] = 1
+
+    # voice
+    tts_provider: Annotated[str, _doc("Voice engine of a session that names none: piper or espeak")] = "piper"
+    tts_voice: Annotated[str, _doc("Voice of that engine; empty: its default")] = ""
+    tts_voice_path: Annotated[str, _doc("Piper voice (.onnx beside .onnx.json); empty: the packaged voice")] = ""
+    tts_threads: Annotated[Count, _doc("Threads of the voice engine")] = 1
+    flashtalk_tts_boundary_fade_ms: Annotated[Millis, _doc("Fade at both edges of a sentence, ms")] = 18
+    flashtalk_tts_tail_fade_ms: Annotated[Millis, _doc("Fade at the end of a turn, ms")] = 80
+    flashtalk_tts_trailing_silence_ms: Annotated[Millis, _doc("Silence after a turn, so that the mouth closes, ms")] = 200
+    first_fragment_min_chars: Annotated[int, Meta(ge=1, le=500), _doc("The first fragment may break at a comma after this many characters")] = 12
+
+    # faces
+    avatars_dir: Annotated[str, _doc("Folder of avatar bundles; empty: the packaged ones")] = ""
+    default_avatar: Annotated[str, _doc("Avatar the page starts with")] = "presenter"
+    default_model: Annotated[str, _doc("Model of a session that names none; empty: the avatar's own")] = ""
+    torch_device: Annotated[str, _doc("Device for neural models: auto, cpu, cuda:0")] = "auto"
+
+    # media
+    prebuffer_ms: Annotated[Millis, _doc("Speech buffered before a turn starts to play, ms")] = 80
+    video_codec: Annotated[Literal["h264", "vp8"], _doc("Preferred codec; the other is used when the browser lacks it")] = "h264"
+    video_bitrate: Annotated[int, Meta(ge=50_000, le=20_000_000), _doc("Target video bitrate, bit/s")] = 1_000_000
+    audio_bitrate: Annotated[int, Meta(ge=6_000, le=510_000), _doc("Opus bitrate, bit/s")] = 48_000
+    keyframe_min_interval_ms: Annotated[Millis, _doc("At most one requested keyframe per this, ms")] = 300
+    ice_servers: Annotated[str, _doc("Comma-separated stun:/turn: URLs; turn:user:password@host:port is understood")] = ""
+    ice_port_range: Annotated[str, _doc("UDP ports for media, e.g. 40000-40100; empty: any")] = ""
+    public_address: Annotated[str, _doc("Public IP that candidates announce when the server is behind 1:1 NAT")] = ""
+    peer_grace_s: Annotated[Seconds, _doc("How long a session waits for a lost browser to come back, seconds")] = 30.0
+
+    # limits
+    max_body_bytes: Annotated[int, Meta(ge=1024), _doc("Largest JSON body accepted, bytes")] = 262_144
+    max_text_chars: Annotated[int, Meta(ge=1), _doc("Longest text of one speak or chat, characters")] = 4000
+
+    def public_base(self) -> str:
+        return f"http://{self.api_host if self.api_host != '0.0.0.0' else '127.0.0.1'}:{self.api_port}"
+
+    @property
+    def shm_root(self) -> Path:
+        """Folder in shared memory of this node's rings."""
+        return Path("/dev/shm") / f"opentalking-{self.node}"
+
+    @property
+    def cache_dir(self) -> Path:
+        return Path(self.run_dir).resolve() / "cache"
+
+
+def env_name(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """KEY=VALUE lines; `#` comments, optional `export`, optional quotes. A missing file is empty."""
+    values: dict[str, str] = {}
+    if not path.is_file():
+        return values
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        text = line.strip().removeprefix("export ").strip()
+        if not text or text.startswith("#"):
+            continue
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise SettingsError(f"{path}:{number}: expected KEY=VALUE")
+        value = value.strip()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        values[key.strip()] = value
+    return values
+
+
+def load_settings(environ: dict[str, str] | None = None) -> Settings:
+    """Read all settings. Raises SettingsError naming the variable and what is wrong with it."""
+    process = dict(os.environ if environ is None else environ)
+    merged = {**read_env_file(Path(process.get("OPENTALKING_ENV_FILE", ".env"))), **process}
+    values: dict[str, Any] = {}
+    hints = get_type_hints(Settings, include_extras=True)
+    for field in msgspec.structs.fields(Settings):
+        name = env_name(field.name)
+        raw = merged.get(name)
+        if raw is None or (raw == "" and field.default != ""):
+            continue
+        try:
+            values[field.name] = msgspec.convert(raw, hints[field.name], strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{name}={raw!r}: {error}") from None
+    values.setdefault("node", "")
+    values["node"] = values["node"] or socket.gethostname()
+    return Settings(**values)
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return load_settings()
+
+
+def settings_table() -> list[tuple[str, str, str]]:
+    """(variable, default, sentence) of every setting, for the README and `opentalking settings`."""
+    hints = get_type_hints(Settings, include_extras=True)
+    rows = []
+    for field in msgspec.structs.fields(Settings):
+        sentence = next(m.description for m in reversed(get_args(hints[field.name])[1:]) if m.description)
+        rows.append((env_name(field.name), str(field.default), sentence))
+    return rows

@@ -1,0 +1,34 @@
+"""The seam to language models: messages in, a stream of text deltas out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message of a conversation, in the wire shape of OpenAI-compatible services."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class LLMAdapter(Protocol):
+    """A chat model; one instance a process, with one pooled connection."""
+
+    async def warmup(self) -> None: ...
+
+    def chat_stream(self, messages: Sequence[Message]) -> AsyncIterator[str]:
+        """Text deltas. Closing the iterator (aclose, cancel) closes the request. Raises LLMError."""
+
+    async def aclose(self) -> None: ...
+
+
+class LLMError(Exception):
+    """The model cannot answer. `code` is stable: unreachable, timeout, unauthorized, rate_limited, bad_request, failed."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,66 @@
+"""What a face must be able to do: PCM in, pictures out.
+
+    AudioChunk (40 ms, 16 kHz) ──extract_features──> features ──infer──> predictions ──compose_frame──> I420 in the slot
+                                   (carries context in the stream)        one per 40 ms frame
+
+An adapter is created once a process. `load_avatar` is called once an avatar and its result is shared by every session
+of that avatar; `open_stream` makes the small state that one session carries from chunk to chunk. A model may withhold
+predictions until it has heard `lookahead_ms` more; after `None` (end of turn) it must have produced exactly one
+prediction per chunk that it was given.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from opentalking.types import AudioChunk, UInt8
+
+
+class AvatarState(Protocol):
+    """What every adapter's avatar state tells; the rest is the adapter's own. Shared between sessions: never written."""
+
+    width: int
+    height: int
+    fps: int
+    idle_frames: int  # length of the seamless idle loop, in frames
+
+
+@runtime_checkable
+class ModelAdapter(Protocol):
+    """A synthesis model. All calls of one adapter come from one thread."""
+
+    model_type: str
+    chunk_ms: int  # audio taken in one step; the driver feeds chunks of 40 ms, `chunk_ms` is a multiple of it
+    lookahead_ms: int  # audio beyond a frame's end that must be heard before the frame exists
+
+    def load_model(self, device: str) -> None:
+        """Load weights onto `device` ("cpu", "cuda:0"); once a process. Raises ModelError with what is missing."""
+
+    def load_avatar(self, path: Path) -> AvatarState:
+        """Read a bundle directory. Raises opentalking.avatars.AvatarError naming the file or field that is wrong."""
+
+    def open_stream(self, avatar: AvatarState) -> Any:
+        """Fresh per-session state (audio context, recurrent state)."""
+
+    def warmup(self, avatar: AvatarState) -> None:
+        """Run one chunk through every step so that the first real one is not slow."""
+
+    def extract_features(self, chunk: AudioChunk | None, stream: Any) -> Any:
+        """Features of one 40 ms chunk at 16 kHz, with the stream's left context; None ends the turn and flushes."""
+
+    def infer(self, features: Any, stream: Any) -> list[Any]:
+        """Predictions that became due, in order, one per output frame; may be empty while look-ahead fills."""
+
+    def compose_frame(self, stream: Any, pose: int, prediction: Any, out: UInt8) -> None:
+        """Draw one talking frame into `out`, uint8 I420 (height*3//2, width), at idle-loop position `pose`."""
+
+    def idle_frame(self, avatar: AvatarState, pose: int, out: UInt8) -> None:
+        """Draw the silent frame of idle-loop position `pose` into `out`; position idle_frames-1 joins position 0."""
+
+    def reset(self, stream: Any) -> None:
+        """Forget the current turn (interrupted or finished)."""
+
+
+class ModelError(Exception):
+    """A model cannot be loaded or run; the message says what to do about it."""

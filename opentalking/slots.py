@@ -1,0 +1,96 @@
+"""The two records that cross between processes, laid out over any writable buffer.
+
+PCM slot (speech -> inference), 40 ms:
+
+    | fragment u32 | flags u32 | sample u32 | samples u32 | 640 x s16 at 16 kHz | 1920 x s16 at 48 kHz |
+
+AV slot (inference -> rtc), one frame and exactly what sounds while it is shown:
+
+    | fragment u32 | flags u32 | sample u32 | samples u32 | pose u32 | 3 x u32 | 1920 x s16 at 48 kHz | I420 |
+
+`sample` is the position of the slot's first sample within its fragment at 48 kHz, `samples` how many of the 1920 belong
+to the fragment (the rest is padding). `pose` is the position in the avatar's idle loop that the picture's head pose
+belongs to, so that idle video continues from it. Generation and sequence live in the ring's own slot header.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntFlag
+
+import numpy as np
+
+from opentalking.types import MODEL_SAMPLES, PLAYBACK_SAMPLES, Int16, UInt8, i420_shape
+
+_PCM_HEADER = struct.Struct("<4I")
+_AV_HEADER = struct.Struct("<8I")
+PCM_SLOT_BYTES = _PCM_HEADER.size + 2 * (MODEL_SAMPLES + PLAYBACK_SAMPLES)
+
+
+class SlotFlags(IntFlag):
+    """Where a slot stands in its turn."""
+
+    NONE = 0
+    TURN_START = 1
+    FRAGMENT_START = 2
+    FRAGMENT_END = 4
+    TURN_END = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SlotInfo:
+    """The header that PCM and AV slots share; samples are counted at 48 kHz."""
+
+    fragment: int
+    flags: SlotFlags
+    sample: int
+    samples: int
+
+
+def av_slot_bytes(width: int, height: int) -> int:
+    rows, columns = i420_shape(width, height)
+    return _AV_HEADER.size + 2 * PLAYBACK_SAMPLES + rows * columns
+
+
+def pack_pcm(buffer: memoryview, info: SlotInfo, model_pcm: Int16, playback_pcm: Int16) -> int:
+    """Write a PCM slot; `model_pcm` int16 (640,), `playback_pcm` int16 (1920,). Returns the bytes used."""
+    if model_pcm.shape != (MODEL_SAMPLES,) or playback_pcm.shape != (PLAYBACK_SAMPLES,):
+        raise ValueError(f"a PCM slot holds {MODEL_SAMPLES} and {PLAYBACK_SAMPLES} samples")
+    _PCM_HEADER.pack_into(buffer, 0, info.fragment, int(info.flags), info.sample, info.samples)
+    samples = np.frombuffer(buffer, np.int16, MODEL_SAMPLES + PLAYBACK_SAMPLES, _PCM_HEADER.size)
+    samples[:MODEL_SAMPLES] = model_pcm
+    samples[MODEL_SAMPLES:] = playback_pcm
+    return PCM_SLOT_BYTES
+
+
+def unpack_pcm(buffer: memoryview) -> tuple[SlotInfo, Int16, Int16]:
+    """Views of a PCM slot: info, model PCM (640,), playback PCM (1920,). They live as long as the slot is held."""
+    fragment, flags, sample, count = _PCM_HEADER.unpack_from(buffer, 0)
+    samples = np.frombuffer(buffer, np.int16, MODEL_SAMPLES + PLAYBACK_SAMPLES, _PCM_HEADER.size)
+    return SlotInfo(fragment, SlotFlags(flags), sample, count), samples[:MODEL_SAMPLES], samples[MODEL_SAMPLES:]
+
+
+@dataclass(frozen=True, slots=True)
+class AVViews:
+    """Writable or readable views into one AV slot: `pcm` int16 (1920,), `frame` uint8 I420 (height*3//2, width)."""
+
+    pcm: Int16
+    frame: UInt8
+
+
+def av_views(buffer: memoryview, width: int, height: int) -> AVViews:
+    rows, columns = i420_shape(width, height)
+    pcm = np.frombuffer(buffer, np.int16, PLAYBACK_SAMPLES, _AV_HEADER.size)
+    frame = np.frombuffer(buffer, np.uint8, rows * columns, _AV_HEADER.size + 2 * PLAYBACK_SAMPLES)
+    return AVViews(pcm, frame.reshape(rows, columns))
+
+
+def write_av_header(buffer: memoryview, info: SlotInfo, pose: int) -> None:
+    _AV_HEADER.pack_into(buffer, 0, info.fragment, int(info.flags), info.sample, info.samples, pose, 0, 0, 0)
+
+
+def read_av_header(buffer: memoryview) -> tuple[SlotInfo, int]:
+    """The slot's info and its pose (frame index in the avatar's idle loop)."""
+    fragment, flags, sample, count, pose, *_ = _AV_HEADER.unpack_from(buffer, 0)
+    return SlotInfo(fragment, SlotFlags(flags), sample, count), pose
