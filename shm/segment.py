@@ -1,0 +1,94 @@
+"""Files in shared memory: created whole or not at all, mapped, and locked by role.
+
+A segment is a file under the node's folder in /dev/shm. Whoever of its peers comes first creates it: under a temporary
+name, with its memory reserved (`posix_fallocate`: a full /dev/shm is an error here and not a SIGBUS later) and its
+header written, then linked to its real name in one step. So a segment that can be opened is complete, and no peer
+has to wait for another to be started first.
+
+A role (producer, consumer) is an open-file-description lock on one byte of the file. The kernel drops it when its
+holder dies, however it dies: two producers cannot exist by mistake, and a dead peer never has to be guessed at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+_FLOCK = struct.Struct("hhqqi4x")  # struct flock of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid
+
+
+class RoleTaken(Exception):
+    """Another live process holds this role of the segment."""
+
+
+def _flock(fd: int, command: int, kind: int, byte: int) -> int:
+    """Run an OFD lock command on one byte; returns the resulting l_type (for F_OFD_GETLK)."""
+    reply = fcntl.fcntl(fd, command, _FLOCK.pack(kind, os.SEEK_SET, byte, 1, 0))
+    lock_type: int = _FLOCK.unpack(reply)[0]
+    return lock_type
+
+
+class Segment:
+    """A mapped file. `memory` is valid until close()."""
+
+    def __init__(self, path: Path, size: int, initialise: Callable[[memoryview], None]) -> None:
+        self.path = path
+        self.fd = _open_or_create(path, size, initialise)
+        self._map = mmap.mmap(self.fd, size)
+        self.memory = memoryview(self._map)
+
+    def take_role(self, byte: int) -> None:
+        """Hold the role of this byte until close() or death. Raises RoleTaken."""
+        try:
+            _flock(self.fd, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, byte)
+        except (BlockingIOError, PermissionError):
+            raise RoleTaken(f"{self.path}: role {byte} is held by a live process") from None
+
+    def role_is_held(self, byte: int) -> bool:
+        """Whether another open file description holds the role (one's own lock never counts)."""
+        return _flock(self.fd, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, byte) != fcntl.F_UNLCK
+
+    def close(self) -> None:
+        if self.fd < 0:
+            return
+        os.close(self.fd)
+        self.fd = -1
+        self.memory.release()
+        with contextlib.suppress(BufferError):  # a view still lives: the map goes with it
+            self._map.close()
+
+
+def _open_or_create(path: Path, size: int, initialise: Callable[[memoryview], None]) -> int:
+    while True:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            _create(path, size, initialise)
+            continue
+        actual = os.fstat(fd).st_size
+        if actual != size:
+            os.close(fd)
+            raise ValueError(f"{path}: holds {actual} bytes, expected {size}")
+        return fd
+
+
+def _create(path: Path, size: int, initialise: Callable[[memoryview], None]) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(draft)  # our pid's earlier namesake died here
+    fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, size)
+        with mmap.mmap(fd, size) as mapped, memoryview(mapped) as memory:
+            initialise(memory)
+        with contextlib.suppress(FileExistsError):  # the peer was faster: its segment is as good
+            os.link(draft, path)
+    finally:
+        os.close(fd)
+        os.unlink(draft)
