@@ -1,0 +1,103 @@
+"""Sessions: the hash a person can read, the index of live ones, and the states between created and closed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Literal
+
+import msgspec
+
+from opentalking.store import keys, scripts
+from opentalking.store.events import Events
+from opentalking.store.records import NewSession, Peer, Role, Session, State
+
+log = logging.getLogger(__name__)
+
+
+class Sessions(Events):
+    """`opentalking:session:{id}` and `opentalking:sessions`. Setters do nothing, and say False, without a session."""
+
+    async def create_session(self, session: NewSession) -> None:
+        """Write the hash and the index. The caller then sends Open to the three workers."""
+        fields = [part for pair in session.to_hash().items() for part in pair]
+        await self._all(
+            ("HSET", keys.session(session.session_id), *fields),
+            ("ZADD", keys.SESSIONS, session.created_at, session.session_id),
+        )
+
+    async def session_hash(self, session_id: str) -> dict[str, str]:
+        """The raw hash; empty when there is none."""
+        return dict(await self._call("HGETALL", keys.session(session_id)))
+
+    async def get_session(self, session_id: str) -> Session | None:
+        return _read(await self.session_hash(session_id))
+
+    async def list_sessions(self) -> list[Session]:
+        """Live sessions, oldest first."""
+        ids = [str(member) for member in await self._call("ZRANGE", keys.SESSIONS, 0, -1)]
+        hashes = await self._all(*(("HGETALL", keys.session(session_id)) for session_id in ids))
+        lost = [session_id for session_id, raw in zip(ids, hashes, strict=True) if not raw]
+        if lost:
+            await self._call("ZREM", keys.SESSIONS, *lost)
+        sessions = (_read(raw) for raw in hashes)
+        return [session for session in sessions if session is not None and not session.ended]
+
+    async def sessions_of(self, worker_id: str) -> list[Session]:
+        """Live sessions that were placed on this worker."""
+        return [session for session in await self.list_sessions() if worker_id in session.workers]
+
+    async def mark_ready(self, session_id: str, role: Role) -> bool:
+        """A worker has opened the session. True for the one call that makes all three ready: it also moves the state
+        to worker_ready (unless the conversation is further on: a worker came back) and emits session.queued."""
+        queued = msgspec.json.encode({"session_id": session_id, "position": 0, "message": "worker_ready"}).decode()
+        made = await self._script(scripts.MARK_READY, self._keys(session_id), session_id, role, queued)
+        return bool(made)
+
+    async def unready(self, session_id: str, role: Role) -> None:
+        """The worker of this role started anew and has to open the session again."""
+        await self._call("HDEL", keys.session(session_id), f"ready_{role}")
+
+    async def set_state(self, session_id: str, state: State) -> bool:
+        """True if the state changed. Refused (False) once the session is closing; to end one, `end_session`."""
+        if state in ("closed", "error", "created"):
+            raise ValueError(f"{state} is not a state to set; end_session ends a session")
+        return bool(await self._script(scripts.SET_STATE, self._keys(session_id), session_id, state, time.time()))
+
+    async def set_peer(self, session_id: str, peer: Peer) -> bool:
+        return await self._update(session_id, "peer", peer)
+
+    async def set_last_turn(self, session_id: str, turn: dict[str, Any]) -> bool:
+        return await self._update(session_id, "last_turn", msgspec.json.encode(turn).decode())
+
+    async def set_error(self, session_id: str, code: str, message: str) -> bool:
+        """Keep the last error in the hash. Telling the browser (`error`) and ending the session are the caller's."""
+        error = {"code": code, "message": message}
+        return await self._update(session_id, "last_error", msgspec.json.encode(error).decode())
+
+    async def touch(self, session_id: str) -> bool:
+        return await self._update(session_id, "last_active_at", str(time.time()))
+
+    async def end_session(self, session_id: str, state: Literal["closed", "error"], reason: str) -> bool:
+        """End it: state, index, session.terminated, and 600 s to read what was. True for the one call that did."""
+        terminated = msgspec.json.encode({"session_id": session_id, "reason": reason}).decode()
+        names = [*self._keys(session_id), keys.SESSIONS]
+        return bool(await self._script(scripts.END, names, session_id, state, reason, terminated))
+
+    async def _update(self, session_id: str, *fields: str) -> bool:
+        return bool(await self._script(scripts.UPDATE, [keys.session(session_id)], *fields))
+
+    @staticmethod
+    def _keys(session_id: str) -> list[str]:
+        return [keys.session(session_id), keys.events(session_id)]
+
+
+def _read(raw: dict[str, str]) -> Session | None:
+    """A hash that cannot be read (someone edited it by hand) is logged and counts as none."""
+    if not raw:
+        return None
+    try:
+        return Session.from_hash(raw)
+    except msgspec.MsgspecError as error:
+        log.error("session hash %s cannot be read: %s", raw.get("session_id", "?"), error)
+        return None

@@ -1,0 +1,30 @@
+"""Fixtures for all tests: a real Redis server a test session, and a Store on an empty database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from opentalking.store import Store
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a Redis server that this test session shares."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[Store]:
+    """A Store whose database was emptied."""
+    async with Redis.from_url(redis_url) as redis:
+        await redis.flushdb()
+    connected = await Store.connect(redis_url)
+    yield connected
+    await connected.close()
