@@ -27,7 +27,10 @@ class LLMAdapter(Protocol):
 
 
 class LLMError(Exception):
-    """The model cannot answer. `code` is stable: unreachable, timeout, unauthorized, rate_limited, bad_request, failed."""
+    """The model cannot answer.
+
+    `code` is stable: unreachable, timeout, unauthorized, rate_limited, bad_request, failed.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -1,0 +1,76 @@
+"""A session's conversation as the listener knows it: what was asked, and what was heard of the answers.
+
+    add_user("…") -> begin_assistant() -> (the reply streams and plays) -> commit_heard("…", interrupted)
+
+The reply enters the history only when playout says how much of it was heard. A reply that is never committed, or of
+which nothing was heard, leaves no trace.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from opentalking.llm.base import Message
+
+CUT_MARK = " —"  # ends what was heard of an interrupted reply, so that the model knows it did not finish
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One remembered utterance; `interrupted` only on the assistant's."""
+
+    role: Literal["user", "assistant"]
+    content: str
+    interrupted: bool = False
+
+
+class ConversationError(RuntimeError):
+    """Calls came in an order that makes no conversation."""
+
+
+class Conversation:
+    """History of one session. `max_turns` bounds the finished turns that are remembered and sent along."""
+
+    def __init__(self, system_prompt: str, max_turns: int) -> None:
+        self._system_prompt = system_prompt
+        self._max_turns = max_turns
+        self._entries: list[Entry] = []
+        self._awaiting_reply = False
+
+    def add_user(self, text: str) -> None:
+        self._awaiting_reply = False
+        self._entries.append(Entry("user", text))
+        self._forget_old()
+
+    def begin_assistant(self) -> None:
+        """A reply starts; a reply begun earlier and never committed was not heard."""
+        self._awaiting_reply = True
+
+    def commit_heard(self, text: str, interrupted: bool) -> None:
+        """Remember what was heard of the reply that began last."""
+        if not self._awaiting_reply:
+            raise ConversationError("commit_heard without begin_assistant")
+        self._awaiting_reply = False
+        if heard := text.strip():
+            self._entries.append(Entry("assistant", heard + CUT_MARK if interrupted else heard, interrupted))
+
+    def entries(self) -> list[Entry]:
+        return list(self._entries)
+
+    def messages(self) -> list[Message]:
+        """The request: system prompt, then user and assistant in turn (utterances of one side are joined)."""
+        messages = [Message("system", self._system_prompt)] if self._system_prompt else []
+        for entry in self._entries:
+            if messages and messages[-1].role == entry.role:
+                messages[-1] = Message(entry.role, f"{messages[-1].content}\n{entry.content}")
+            else:
+                messages.append(Message(entry.role, entry.content))
+        return messages
+
+    def _forget_old(self) -> None:
+        """Keep the newest question and at most `max_turns` turns before it; a turn starts at its question."""
+        questions = [position for position, entry in enumerate(self._entries) if entry.role == "user"]
+        surplus = len(questions) - 1 - self._max_turns
+        if surplus > 0:
+            del self._entries[: questions[surplus]]

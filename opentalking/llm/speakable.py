@@ -1,0 +1,113 @@
+"""What of a model's text is said aloud: no markup, no emoji, no thinking.
+
+`ThinkFilter` stands before the sentence splitter, because a thought spans sentences; `speakable` cleans one fragment.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+_OPEN_THINK = frozenset({"<think>", "<thinking>"})
+_CLOSE_THINK = frozenset({"</think>", "</thinking>"})
+
+_EMOJI_BASE = (
+    "\U0001f000-\U0001faff\u203c\u2049\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
+    "\u3030\u303d\u3297\u3299"
+)
+_EMOJI = re.compile(
+    f"[0-9#*]\ufe0f?\u20e3|[{_EMOJI_BASE}](?:[\ufe0e\ufe0f\u200d\u20e3{_EMOJI_BASE}\U000e0020-\U000e007f])*"
+    "|[\ufe0e\ufe0f\u20e3\U000e0020-\U000e007f]"
+)
+_FENCE = re.compile(r"^\s*(?:```|~~~)\s*\w*\s*$")
+_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\s+\"[^\"]*\")?\)|\[[^\[\]]*\])")
+_LINK_TAIL = re.compile(r"\]\((?:https?://)?[^()\s]*\)")  # of a link that was cut in two
+_URL = re.compile(
+    r"<?\bhttps?://(?:www\.)?([\w.-]*\w)(?::\d+)?(?:[/?#][!-;=?-~]*[\w/=&#%~-]|[/?#])?>?", re.IGNORECASE | re.ASCII
+)
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
+_LINE_MARK = re.compile(r"^\s*(?:(?:[-*+•‣]|>+|#{1,6})\s+)+")
+_STARS = re.compile(r"(?<!\d)(?<!\d )\*+|\*{2,}|\*+(?! ?\d)")  # 3 * 4 is not emphasis
+_EDGE_UNDERSCORE = re.compile(r"(?<!\w)_+|_+(?!\w)|_{2,}")
+_PAIRS = (
+    ("“", "”"),
+    ("「", "」"),
+    ("『", "』"),
+    ("（", "）"),
+    ("(", ")"),
+    ("[", "]"),
+    ("{", "}"),
+    ("《", "》"),
+    ("【", "】"),
+)
+
+
+class ThinkFilter:
+    """Drops `<think>…</think>` from a stream of deltas, wherever the deltas were cut. A stray closing tag goes too."""
+
+    def __init__(self) -> None:
+        self._held = ""  # a possible tag, not yet decided
+        self._thinking = False
+
+    def feed(self, delta: str) -> str:
+        return "".join(map(self._step, delta))
+
+    def flush(self) -> str:
+        """What was held back; a thought that never ended stays unsaid."""
+        rest = "" if self._thinking else self._held
+        self._held, self._thinking = "", False
+        return rest
+
+    def _step(self, char: str) -> str:
+        held = self._held + char
+        tags = _CLOSE_THINK if self._thinking else _OPEN_THINK | _CLOSE_THINK
+        if held.lower() in tags:
+            self._held, self._thinking = "", held.lower() in _OPEN_THINK
+            return ""
+        if any(tag.startswith(held.lower()) for tag in tags):
+            self._held = held
+            return ""
+        # Only "<" begins a tag and none contains a second one: what is held cannot start one later.
+        self._held, plain = ("<", self._held) if char == "<" else ("", held)
+        return "" if self._thinking else plain
+
+
+def speakable(fragment: str) -> str:
+    """The words of a fragment as a person would read them out; "" when there are none."""
+    if _FENCE.match(fragment):
+        return ""
+    text = _EMOJI.sub(" ", html.unescape(fragment))
+    text = _LINK.sub(r"\1", text)
+    text = _LINK_TAIL.sub("", text)
+    text = _URL.sub(r"\1", text)
+    text = _TAG.sub(" ", text)
+    text = _LINE_MARK.sub("", text)
+    text = re.sub(r"`+|~~", "", text)
+    text = _STARS.sub("", text)
+    text = _EDGE_UNDERSCORE.sub("", text).replace("_", " ")
+    text = re.sub(r"\s*[|\\]\s*", " ", text)
+    text = _drop_orphans(text)
+    text = re.sub(r"\s+", " ", text).strip()
+    text = re.sub(r"\s+([,.!?;:，。！？；：])", r"\1", text)
+    return text if any(char.isalnum() for char in text) else ""
+
+
+def _drop_orphans(text: str) -> str:
+    """Quotes and brackets without their partner, which another fragment took."""
+    if text.count('"') % 2:
+        text = text.replace('"', "")
+    for opening, closing in _PAIRS:
+        orphans: list[int] = []
+        waiting: list[int] = []
+        for position, char in enumerate(text):
+            if char == opening:
+                waiting.append(position)
+            elif char == closing:
+                if waiting:
+                    waiting.pop()
+                else:
+                    orphans.append(position)
+        gone = {*orphans, *waiting}
+        if gone:
+            text = "".join(char for position, char in enumerate(text) if position not in gone)
+    return text
