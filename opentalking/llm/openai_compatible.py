@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2  # the client library of openai>=3
 import openai
@@ -45,14 +46,15 @@ class OpenAICompatibleLLM:
             api_key=api_key or _NO_KEY,
             max_retries=0,
             timeout=timeout,
-            http_client=openai.DefaultAsyncHttpxClient(timeout=timeout, limits=limits),
+            http_client=openai.DefaultAsyncHttpxClient(
+                timeout=timeout, limits=limits, trust_env=not _is_local(base_url)
+            ),
         )
 
     async def warmup(self) -> None:
         """Open the pooled connection. Raises LLMError when the endpoint cannot be reached or refuses the key."""
-        with _llm_errors():
-            with suppress(openai.NotFoundError, openai.BadRequestError):  # reachable, but it does not list models
-                await self._client.models.list()
+        with _llm_errors(), suppress(openai.NotFoundError, openai.BadRequestError):  # reachable, but lists no models
+            await self._client.models.list()
 
     async def chat_stream(self, messages: Sequence[Message]) -> AsyncIterator[str]:
         """Text deltas, never empty. Close the generator to close the request. Raises LLMError."""
@@ -99,6 +101,11 @@ class OpenAICompatibleLLM:
 
 class _SilentStream(Exception):
     """The stream ended before its first delta."""
+
+
+def _is_local(url: str) -> bool:
+    """Whether the endpoint is on this machine, where no proxy leads."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _delta(chunk: ChatCompletionChunk) -> str:

@@ -1,0 +1,201 @@
+"""The client of OpenAI-compatible services, against a real HTTP server that can misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+
+import pytest
+from aiohttp import web
+
+from opentalking.config import Settings
+from opentalking.llm.base import LLMError, Message
+from opentalking.llm.openai_compatible import OpenAICompatibleLLM
+from tests.unit.llm.fake_service import FakeService, Reply, fake_service
+
+QUESTION = [Message("system", "Be brief."), Message("user", "Hi")]
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[FakeService]:
+    async with fake_service() as running:
+        yield running
+
+
+@pytest.fixture
+async def llm(service: FakeService) -> AsyncIterator[OpenAICompatibleLLM]:
+    adapter = OpenAICompatibleLLM(Settings(llm_max_tokens=7), service.base_url, "", "toy")
+    yield adapter
+    await adapter.aclose()
+
+
+async def answer(llm: OpenAICompatibleLLM) -> list[str]:
+    return [delta async for delta in llm.chat_stream(QUESTION)]
+
+
+def says(*deltas: str | None) -> Callable[[Reply], Awaitable[web.StreamResponse]]:
+    return lambda reply: reply.say(*deltas)
+
+
+def refuses(status: int) -> Callable[[Reply], Awaitable[web.StreamResponse]]:
+    async def script(reply: Reply) -> web.StreamResponse:
+        return web.json_response({"error": {"message": "no"}}, status=status)
+
+    return script
+
+
+def breaks_after(*deltas: str) -> Callable[[Reply], Awaitable[web.StreamResponse]]:
+    async def script(reply: Reply) -> web.StreamResponse:
+        response = await reply.open()
+        for delta in deltas:
+            await reply.delta(delta)
+        reply.cut()
+        return response
+
+    return script
+
+
+async def stalls(reply: Reply) -> web.StreamResponse:
+    await reply.open()
+    await reply.delta("")
+    await asyncio.Event().wait()
+    raise AssertionError("never")
+
+
+async def talks_for_ever(reply: Reply) -> web.StreamResponse:
+    await reply.open()
+    await reply.delta("word ")
+    await asyncio.Event().wait()
+    raise AssertionError("never")
+
+
+async def test_deltas_arrive_in_order_and_empty_ones_are_left_out(
+    service: FakeService, llm: OpenAICompatibleLLM
+) -> None:
+    service.scripts = [says("", "Hel", None, "lo.")]
+    assert await answer(llm) == ["Hel", "lo."]
+
+
+async def test_the_request_carries_messages_model_and_token_limit(
+    service: FakeService, llm: OpenAICompatibleLLM
+) -> None:
+    service.scripts = [says("ok")]
+    await answer(llm)
+    assert service.bodies == [
+        {
+            "model": "toy",
+            "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
+            "stream": True,
+            "max_tokens": 7,
+        }
+    ]
+
+
+async def test_turns_share_one_pooled_connection(service: FakeService, llm: OpenAICompatibleLLM) -> None:
+    service.scripts = [says("one"), says("two"), says("three")]
+    await llm.warmup()
+    for _ in range(3):
+        await answer(llm)
+    assert len(service.peers) == 1
+
+
+async def test_closing_the_generator_disconnects_from_the_server(
+    service: FakeService, llm: OpenAICompatibleLLM
+) -> None:
+    service.scripts = [talks_for_ever]
+    async with aclosing(llm.chat_stream(QUESTION)) as stream:
+        assert await anext(stream) == "word "
+    async with asyncio.timeout(5):
+        await service.disconnected.wait()
+
+
+async def test_cancelling_the_reader_disconnects_from_the_server(
+    service: FakeService, llm: OpenAICompatibleLLM
+) -> None:
+    service.scripts = [stalls]
+    reader = asyncio.create_task(answer(llm))
+    async with asyncio.timeout(5):
+        await service.asked.wait()
+        reader.cancel()
+        await service.disconnected.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+
+
+@pytest.mark.parametrize("failure", [refuses(500), refuses(503), breaks_after(), says()])
+async def test_a_failure_before_the_first_token_is_tried_once_more(
+    service: FakeService, llm: OpenAICompatibleLLM, failure: Callable[[Reply], Awaitable[web.StreamResponse]]
+) -> None:
+    service.scripts = [failure, says("fine")]
+    assert await answer(llm) == ["fine"]
+
+
+async def test_a_second_failure_is_final(service: FakeService, llm: OpenAICompatibleLLM) -> None:
+    service.scripts = [refuses(500), refuses(500), says("never")]
+    with pytest.raises(LLMError) as failure:
+        await answer(llm)
+    assert failure.value.code == "failed"
+    assert len(service.bodies) == 2
+
+
+async def test_a_failure_after_the_first_token_is_not_repeated(service: FakeService, llm: OpenAICompatibleLLM) -> None:
+    service.scripts = [breaks_after("Once"), says("never")]
+    heard = []
+    with pytest.raises(LLMError) as failure:
+        async for delta in llm.chat_stream(QUESTION):
+            heard.append(delta)
+    assert heard == ["Once"]
+    assert failure.value.code == "unreachable"
+    assert len(service.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "bad_request"), (404, "bad_request"), (401, "unauthorized"), (403, "unauthorized"), (429, "rate_limited")],
+)
+async def test_a_refusal_has_a_stable_code_and_is_not_repeated(
+    service: FakeService, llm: OpenAICompatibleLLM, status: int, code: str
+) -> None:
+    service.scripts = [refuses(status), says("never")]
+    with pytest.raises(LLMError) as failure:
+        await answer(llm)
+    assert failure.value.code == code
+    assert len(service.bodies) == 1
+
+
+async def test_a_chunk_that_is_not_json_is_a_typed_failure(service: FakeService, llm: OpenAICompatibleLLM) -> None:
+    async def garbles(reply: Reply) -> web.StreamResponse:
+        response = await reply.open()
+        await reply.delta("Well")
+        await reply.raw("data: {oops\n\n")
+        return response
+
+    service.scripts = [garbles]
+    with pytest.raises(LLMError) as failure:
+        await answer(llm)
+    assert failure.value.code == "failed"
+
+
+async def test_a_model_that_stalls_before_its_first_token_times_out_and_is_closed(service: FakeService) -> None:
+    llm = OpenAICompatibleLLM(Settings(llm_first_token_timeout_s=0.2), service.base_url, "", "toy")
+    service.scripts = [stalls]
+    with pytest.raises(LLMError) as failure:
+        await answer(llm)
+    assert failure.value.code == "timeout"
+    async with asyncio.timeout(5):
+        await service.disconnected.wait()
+    await llm.aclose()
+
+
+async def test_an_endpoint_nobody_listens_on_is_unreachable() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    llm = OpenAICompatibleLLM(Settings(), f"http://127.0.0.1:{port}/v1", "", "toy")
+    for attempt in (llm.warmup(), answer(llm)):
+        with pytest.raises(LLMError) as failure:
+            await attempt
+        assert failure.value.code == "unreachable"
+    await llm.aclose()
