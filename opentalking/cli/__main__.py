@@ -1,0 +1,5 @@
+"""`python -m opentalking.cli` is `opentalking`."""
+
+from opentalking.cli.main import main
+
+raise SystemExit(main())
