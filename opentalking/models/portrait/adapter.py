@@ -1,0 +1,176 @@
+"""The portrait model: one picture, warped to speak. Runs on one CPU core, a few milliseconds a frame.
+
+compose_frame:  still face ─ mouth warped in ─ teeth, tongue ─ blink ─ head moved ─> I420 in the slot
+idle_frame:     the same with the mouth of the picture; both give the same bytes for a mouth at rest
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from opentalking.avatars import AvatarError, Bundle, read_bundle
+from opentalking.avatars.landmarks import FaceFinder
+from opentalking.config import settings
+from opentalking.models.adapter import ModelError
+from opentalking.models.portrait.cache import cached_rig, rig_key
+from opentalking.models.portrait.interior import draw_interior
+from opentalking.models.portrait.lips import LipWarp
+from opentalking.models.portrait.motion import IDLE_FRAMES, HeadMotion
+from opentalking.models.portrait.net import WEIGHTS, VisemeNet
+from opentalking.models.portrait.planes import planes
+from opentalking.models.portrait.rig import Rig, build_rig
+from opentalking.models.portrait.track import LOOKAHEAD_MS, MouthTrack
+from opentalking.models.portrait.visemes import PARAMETERS, mouth_of
+from opentalking.types import FPS, FRAME_MS, MODEL_RATE, MODEL_SAMPLES, AudioChunk, Float32, UInt8, i420_shape
+
+
+class PortraitAvatar:
+    """A picture ready to speak; shared between sessions, never written after it is made."""
+
+    def __init__(self, width: int, height: int, rig: Rig) -> None:
+        self.width, self.height = width, height
+        self.fps = FPS
+        self.idle_frames = IDLE_FRAMES
+        self.rig = rig
+        self.lips = LipWarp(rig)
+        self.head = HeadMotion(rig)
+        self.rest = rig.source.copy()  # the still face: the picture, its mouth closed if it was open
+        self.lips.draw(np.zeros(len(PARAMETERS), np.float32), planes(self.rest))
+
+
+@dataclass(slots=True)
+class PortraitStream:
+    """What one session carries: its avatar and the turn being spoken."""
+
+    avatar: PortraitAvatar
+    track: MouthTrack
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """The features of one chunk: float32 (640,) in -1..1, or None at the end of the turn."""
+
+    samples: Float32 | None
+
+
+class PortraitAdapter:
+    """The ModelAdapter of model type "portrait"; predictions are mouths, float32 (12,) of visemes.PARAMETERS."""
+
+    model_type = "portrait"
+    chunk_ms = FRAME_MS
+    lookahead_ms = LOOKAHEAD_MS
+
+    def __init__(self, cache_dir: Path | None = None) -> None:
+        self._cache_dir = cache_dir
+        self._net: VisemeNet | None = None
+        self._canvases: dict[tuple[int, ...], UInt8] = {}
+
+    def load_model(self, device: str) -> None:
+        """Load the viseme net; `device` is of no account, everything is done on the CPU by one thread."""
+        cv2.setNumThreads(1)  # the pictures are small: more threads cost other processes more than they save here
+        try:
+            self._net = VisemeNet.load()
+        except (OSError, KeyError, ValueError) as error:
+            raise ModelError(f"{WEIGHTS.name}: {error}; reinstall the package") from error
+
+    def load_avatar(self, path: Path) -> PortraitAvatar:
+        """Read a bundle and make or fetch its rig. Raises AvatarError if there is no face in the picture."""
+        bundle = read_bundle(path)
+        manifest = bundle.manifest
+        if manifest.fps != FPS:
+            raise AvatarError(
+                f"{bundle.id}/manifest.json: fps: this model draws {FPS} frames a second, not {manifest.fps}"
+            )
+        teeth = manifest.metadata.get("portrait", {}).get("teeth", "rendered")
+        if teeth not in ("rendered", "flat"):
+            raise AvatarError(f"{bundle.id}/manifest.json: metadata.portrait.teeth: {teeth!r} is not rendered or flat")
+        key = rig_key(bundle.reference.read_bytes(), manifest.width, manifest.height, teeth == "flat")
+        folder = (self._cache_dir or settings().cache_dir) / "portrait"
+        rig = cached_rig(folder, key, lambda: _make_rig(bundle, teeth == "flat"))
+        return PortraitAvatar(manifest.width, manifest.height, rig)
+
+    def open_stream(self, avatar: PortraitAvatar) -> PortraitStream:
+        return PortraitStream(avatar, MouthTrack(self._loaded_net()))
+
+    def warmup(self, avatar: PortraitAvatar) -> None:
+        stream = self.open_stream(avatar)
+        out = np.empty(i420_shape(avatar.width, avatar.height), np.uint8)
+        chunk = AudioChunk(np.zeros(MODEL_SAMPLES, np.int16), MODEL_RATE)
+        for features in (self.extract_features(chunk, stream), self.extract_features(None, stream)):
+            self.infer(features, stream)
+        self.compose_frame(stream, 0, mouth_of("aa"), out)
+        self.idle_frame(avatar, 0, out)
+
+    def extract_features(self, chunk: AudioChunk | None, stream: PortraitStream) -> Speech:
+        """The chunk as the net takes it; the net itself keeps the context. None ends the turn."""
+        if chunk is None:
+            return Speech(None)
+        if chunk.sample_rate != MODEL_RATE:
+            raise ValueError(f"the portrait model hears {MODEL_RATE} Hz, not {chunk.sample_rate}")
+        return Speech(chunk.data.astype(np.float32) / 32768)
+
+    def infer(self, features: Speech, stream: PortraitStream) -> list[Float32]:
+        """The mouths that became due; at the end of the turn all that are owed, and the stream is ready for the next."""
+        if features.samples is not None:
+            return stream.track.push(features.samples)
+        mouths = stream.track.finish()
+        self.reset(stream)
+        return mouths
+
+    def compose_frame(self, stream: PortraitStream, pose: int, prediction: Float32, out: UInt8) -> None:
+        """Draw the mouth `prediction`, (12,), on the head of that pose."""
+        self._draw(stream.avatar, pose, prediction, out)
+
+    def idle_frame(self, avatar: PortraitAvatar, pose: int, out: UInt8) -> None:
+        self._draw(avatar, pose, None, out)
+
+    def reset(self, stream: PortraitStream) -> None:
+        stream.track = MouthTrack(self._loaded_net())
+
+    def _draw(self, avatar: PortraitAvatar, pose: int, mouth: Float32 | None, out: UInt8) -> None:
+        canvas = self._canvases.setdefault(avatar.rest.shape, np.empty_like(avatar.rest))
+        np.copyto(canvas, avatar.rest)
+        face = planes(canvas)
+        if mouth is not None and mouth.any():
+            lines = avatar.lips.draw(mouth, face)
+            draw_interior(avatar.rig, mouth, lines, face)
+        pose %= IDLE_FRAMES
+        avatar.head.blink(pose, face)
+        np.copyto(out, avatar.rest)
+        avatar.head.draw(pose, face, planes(out))
+
+    def _loaded_net(self) -> VisemeNet:
+        if self._net is None:
+            raise ModelError("the portrait model is not loaded: call load_model first")
+        return self._net
+
+
+def _make_rig(bundle: Bundle, flat_teeth: bool) -> Rig:
+    picture = cv2.imread(str(bundle.reference), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise AvatarError(f"{bundle.id}/{bundle.reference.name}: not a picture that can be read")
+    picture = _covering(picture, bundle.manifest.width, bundle.manifest.height)
+    finder = FaceFinder()
+    box = finder.detect(picture)
+    if box is None:
+        raise AvatarError(
+            f"{bundle.id}/{bundle.reference.name}: no face found; use a frontal portrait, face well visible"
+        )
+    return build_rig(picture, finder.landmarks(picture, box), flat_teeth)
+
+
+def _covering(picture: UInt8, width: int, height: int) -> UInt8:
+    """The picture scaled to cover width x height, cut at the sides evenly, at the bottom rather than over the head."""
+    rows, columns = picture.shape[:2]
+    if (columns, rows) == (width, height):
+        return picture
+    scale = max(width / columns, height / rows)
+    size = (max(width, round(columns * scale)), max(height, round(rows * scale)))
+    scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    left = (size[0] - width) // 2
+    top = (size[1] - height) // 4
+    return np.ascontiguousarray(scaled[top : top + height, left : left + width])
