@@ -1,0 +1,85 @@
+/**
+ * The HTTP API as the page uses it: one function a call, every failure an `ApiError` with the server's stable code.
+ */
+
+const PATIENCE_MS = 15_000;
+const CREATE_PATIENCE_MS = 100_000; // creating a session may wait for a model to load
+
+/** A call that did not succeed. `status` 0 means that no answer came at all. */
+export class ApiError extends Error {
+  /** @param {number} status @param {string} code @param {string} detail */
+  constructor(status, code, detail) {
+    super(detail);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+  }
+}
+
+/**
+ * @typedef {{id: string, name?: string, width?: number, height?: number}} Avatar
+ * @typedef {Record<string, string>} SessionHash  the Redis hash as it is: every value a string
+ * @typedef {{llm?: {model?: string, embedded?: boolean}, tts?: Record<string, unknown>, default_avatar?: string,
+ *   default_model?: string, ice_servers?: RTCIceServer[]}} Health
+ */
+
+/** @param {string} path relative to the page, so that a proxy may serve it below a prefix */
+export const url = (path) => new URL(path, document.baseURI).href;
+
+/** @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} */
+async function call(method, path, body, patienceMs = PATIENCE_MS) {
+  let response;
+  try {
+    response = await fetch(url(path), {
+      method,
+      headers: body ? { "Content-Type": "application/json" } : {},
+      body: body ? JSON.stringify(body) : undefined,
+      cache: "no-store",
+      signal: AbortSignal.timeout(patienceMs),
+    });
+  } catch (error) {
+    const timedOut = error instanceof DOMException && error.name === "TimeoutError";
+    throw new ApiError(0, timedOut ? "timeout" : "unreachable", timedOut ? "The server took too long." : String(error));
+  }
+  const answer = await response.json().catch(() => null);
+  if (!response.ok) {
+    const detail = typeof answer?.detail === "string" ? answer.detail : response.statusText;
+    throw new ApiError(response.status, answer?.code ?? `http_${response.status}`, detail);
+  }
+  return answer;
+}
+
+/** @param {string} id @param {string} [rest] */
+const of = (id, rest = "") => `sessions/${encodeURIComponent(id)}${rest}`;
+
+/** @returns {Promise<Health>} */
+export const health = () => call("GET", "health");
+
+/** @returns {Promise<Avatar[]>} */
+export async function avatars() {
+  const answer = await call("GET", "avatars");
+  return Array.isArray(answer) ? answer : (answer?.avatars ?? []);
+}
+
+/** @param {string} id */
+export const previewUrl = (id) => url(`avatars/${encodeURIComponent(id)}/preview`);
+/** @param {string} id @param {string} lastEventId */
+export const eventsUrl = (id, lastEventId) => url(`${of(id, "/events")}?last_event_id=${encodeURIComponent(lastEventId)}`);
+
+/** @param {string} avatarId @returns {Promise<{session_id: string}>} */
+export const createSession = (avatarId) => call("POST", "sessions", { avatar_id: avatarId }, CREATE_PATIENCE_MS);
+/** @param {string} id @returns {Promise<SessionHash>} */
+export const session = (id) => call("GET", of(id));
+/** @param {string} id @param {RTCSessionDescriptionInit} offer @returns {Promise<RTCSessionDescriptionInit>} */
+export const offer = (id, { sdp, type }) => call("POST", of(id, "/webrtc/offer"), { sdp, type });
+/** @param {string} id */
+export const start = (id) => call("POST", of(id, "/start"));
+/** @param {string} id @param {string} prompt @returns {Promise<{generation?: number}>} */
+export const chat = (id, prompt) => call("POST", of(id, "/chat"), { prompt });
+/** @param {string} id @param {string} text @returns {Promise<{generation?: number}>} */
+export const speak = (id, text) => call("POST", of(id, "/speak"), { text });
+/** @param {string} id */
+export const interrupt = (id) => call("POST", of(id, "/interrupt"));
+/** @param {string} id */
+export const close = (id) => call("DELETE", of(id));

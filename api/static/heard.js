@@ -1,0 +1,63 @@
+/**
+ * When this listener heard the first sound of a turn, by the browser's own clock: milliseconds since the line was sent.
+ *
+ * The received sound is looked at once a display frame, only between sending a line and its first sound. When the
+ * avatar was still speaking, the old sound must have fallen silent first.
+ */
+
+const AUDIBLE_RMS = 0.006;
+const SILENT_FOR_MS = 60;
+const GIVE_UP_MS = 30_000;
+
+export class HeardClock {
+  /** @type {AudioContext | null} */ #context = null;
+  /** @type {AnalyserNode | null} */ #analyser = null;
+  #turn = 0;
+
+  /** @param {MediaStream} stream */
+  listenTo(stream) {
+    this.close();
+    if (!globalThis.AudioContext || !stream.getAudioTracks().length) return;
+    this.#context = new AudioContext();
+    this.#analyser = this.#context.createAnalyser();
+    this.#analyser.fftSize = 1024;
+    this.#context.createMediaStreamSource(stream).connect(this.#analyser);
+    void this.#context.suspend();
+  }
+
+  /** @param {boolean} wasSpeaking @param {(heardMs: number) => void} onHeard */
+  arm(wasSpeaking, onHeard) {
+    const context = this.#context;
+    const analyser = this.#analyser;
+    if (!context || !analyser) return;
+    const turn = (this.#turn += 1);
+    const sentAt = performance.now();
+    const samples = new Float32Array(analyser.fftSize);
+    let silentSince = wasSpeaking ? Infinity : -Infinity;
+    void context.resume();
+    const look = () => {
+      if (turn !== this.#turn || context !== this.#context) return;
+      const now = performance.now();
+      analyser.getFloatTimeDomainData(samples);
+      const audible = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length) > AUDIBLE_RMS;
+      if (!audible) silentSince = Math.min(silentSince, now);
+      else if (now - silentSince >= SILENT_FOR_MS) return this.#heard(now - sentAt, onHeard);
+      else silentSince = Infinity;
+      if (now - sentAt < GIVE_UP_MS) requestAnimationFrame(look);
+      else void context.suspend();
+    };
+    look();
+  }
+
+  close() {
+    this.#turn += 1;
+    void this.#context?.close();
+    this.#context = this.#analyser = null;
+  }
+
+  /** @param {number} heardMs @param {(heardMs: number) => void} onHeard */
+  #heard(heardMs, onHeard) {
+    void this.#context?.suspend();
+    onHeard(heardMs);
+  }
+}

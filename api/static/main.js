@@ -1,0 +1,111 @@
+/** The page: wires the session to its views. State flows one way, session → views, at most once a display frame. */
+
+import * as api from "./api.js";
+import { Session } from "./session.js";
+import { byId, setText } from "./view/dom.js";
+import { Composer } from "./view/composer.js";
+import { ConversationView } from "./view/conversation.js";
+import { LatencyView } from "./view/latency.js";
+import { Stage, stateOf } from "./view/stage.js";
+import { showToyNote } from "./view/toynote.js";
+import { followViewport } from "./view/viewport.js";
+import { explain } from "./words.js";
+
+/** @type {api.Avatar[]} */
+let avatars = [];
+let chosen = "";
+let scheduled = false;
+
+const session = new Session({ onChange: schedule, onStream: (stream) => void stage.play(stream) });
+const stage = new Stage(session, { onConnect: () => void connect(), onAvatar: choose });
+const conversation = new ConversationView();
+const latency = new LatencyView();
+const composer = new Composer((kind, text) => {
+  if (["idle", "failed", "ended"].includes(session.phase)) void connect();
+  void session.say(kind, text);
+});
+
+function schedule() {
+  if (scheduled) return;
+  scheduled = true;
+  requestAnimationFrame(() => {
+    scheduled = false;
+    render();
+  });
+}
+
+function render() {
+  stage.render(avatars.find(({ id }) => id === chosen), avatars.length);
+  conversation.render(session.conversation.turns);
+  latency.render(session.timing, session.heardMs);
+  setText(byId("notice"), session.notice ? `${session.notice.title} ${session.notice.hint}` : "");
+}
+
+/** @param {string} id */
+function choose(id) {
+  chosen = id;
+  render();
+}
+
+/** @returns {Promise<void>} */
+async function learnTheServer() {
+  const health = await api.health();
+  session.iceServers = health.ice_servers ?? [];
+  showToyNote(health);
+  const engines = [health.llm?.model, health.tts?.provider, health.default_model].filter((name) => typeof name === "string" && name);
+  setText(byId("engines"), engines.join(" · "));
+  avatars = await api.avatars();
+  if (!avatars.some(({ id }) => id === chosen)) {
+    chosen = (avatars.find(({ id }) => id === health.default_avatar) ?? avatars[0])?.id ?? "";
+  }
+  stage.renderAvatars(avatars, chosen);
+  render();
+}
+
+/** The person's click, or its stand-in. Takes up the same session when only the connection had failed. */
+async function connect() {
+  const mayContinue = session.phase === "failed";
+  session.opening();
+  composer.focus();
+  try {
+    if (mayContinue && (await session.resume()) !== null) return;
+    if (!avatars.length) await learnTheServer();
+  } catch (error) {
+    return session.fail(explain(/** @type {api.ApiError} */ (error)));
+  }
+  await session.start(chosen);
+}
+
+async function open() {
+  render();
+  try {
+    const [avatar] = await Promise.all([session.resume(), learnTheServer()]);
+    if (avatar) choose(avatar);
+    else if (avatar === null && new URLSearchParams(location.search).has("autostart")) await connect();
+  } catch (error) {
+    session.fail(explain(/** @type {api.ApiError} */ (error)));
+  }
+}
+
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !event.isComposing) void session.interrupt();
+});
+addEventListener("pagehide", () => session.leave());
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+/** What tests may look at. */
+Object.defineProperty(window, "opentalking", {
+  value: Object.freeze({
+    get sessionId() { return session.id; },
+    get phase() { return session.phase; },
+    get state() { return stateOf(session)[0]; },
+    get generation() { return session.floor.generation; },
+    get pc() { return session.peer?.pc ?? null; },
+    get timing() { return session.timing; },
+    get heardMs() { return session.heardMs; },
+    get turns() { return structuredClone(session.conversation.turns); },
+  }),
+});
+
+followViewport();
+await open();

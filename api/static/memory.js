@@ -1,0 +1,37 @@
+/**
+ * Which session this tab is in, across reloads. A duplicated tab copies the storage: the lock keeps two pages from
+ * pulling one session's video back and forth.
+ */
+
+const KEY = "opentalking.session";
+const CLAIM_PATIENCE_MS = 600; // a reloading page gives its lock up a moment after the new one has started
+
+/** @type {(() => void) | null} */
+let release = null;
+let claimed = "";
+
+export const recall = () => sessionStorage.getItem(KEY);
+
+/** @param {string} id */
+export const remember = (id) => sessionStorage.setItem(KEY, id);
+
+export function forget() {
+  sessionStorage.removeItem(KEY);
+  release?.();
+  release = null;
+  claimed = "";
+}
+
+/** Whether this tab may use the session. @param {string} id @returns {Promise<boolean>} */
+export function claim(id) {
+  if (claimed === id || !navigator.locks) return Promise.resolve(true); // plain http on a network: no locks, no protection
+  return new Promise((resolve) => {
+    navigator.locks
+      .request(`${KEY}:${id}`, { signal: AbortSignal.timeout(CLAIM_PATIENCE_MS) }, () => {
+        claimed = id;
+        resolve(true);
+        return new Promise((/** @type {(value?: unknown) => void} */ done) => (release = done));
+      })
+      .catch(() => resolve(false));
+  });
+}

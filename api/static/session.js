@@ -1,0 +1,330 @@
+/**
+ * One conversation with the server, from the click to the end of it.
+ *
+ *     idle ─ start ─> creating ─> waiting ─> connecting ─> live <─> reconnecting
+ *                        └───────────┴───────────┴──────────┴─────────┴──> failed | ended ─ start ─> creating
+ *
+ *     waiting       the workers load the avatar, or the line of waiting people moves
+ *     connecting    offer, answer, ICE
+ *     reconnecting  the connection is lost; a new offer on the same session, with growing pauses
+ *     failed        something is in the way (`words`); ended: the session is over (`words` says why)
+ *
+ * Every start, disconnect and reconnect raises `#attempt`; what an older attempt still awaits is dropped when it arrives.
+ */
+
+import * as api from "./api.js";
+import { Conversation } from "./conversation.js";
+import { EventFeed } from "./events.js";
+import { Floor } from "./floor.js";
+import { HeardClock } from "./heard.js";
+import * as memory from "./memory.js";
+import { Peer } from "./rtc.js";
+import { explain, explainEnd } from "./words.js";
+
+/** @typedef {"idle"|"creating"|"waiting"|"connecting"|"live"|"reconnecting"|"failed"|"ended"} Phase */
+
+const BACK_OFF_MS = [500, 1_000, 2_000, 4_000, 4_000, 4_000];
+const LOOK_AGAIN_MS = 1_000;
+const READY_WITHIN_MS = 120_000;
+const READY = new Set(["worker_ready", "ready", "speaking"]);
+const OVER = new Set(["error", "closing", "closed"]);
+const LOST = new Set(["none", "disconnected", "lost"]);
+
+class Superseded extends Error {}
+
+/** @param {number} ms */
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Session {
+  /** @type {Phase} */ phase = "idle";
+  /** @type {string | null} */ id = null;
+  /** @type {import("./words.js").Words | null} */ words = null;
+  /** @type {import("./words.js").Words | null} a passing trouble while the conversation goes on */ notice = null;
+  queuePosition = 0;
+  tries = 0;
+  /** @type {import("./waterfall.js").Timing | null} */ timing = null;
+  /** @type {{turn: import("./conversation.js").Turn, ms: number} | null} */ heard = null;
+  /** @type {Peer | null} */ peer = null;
+  /** @type {RTCIceServer[]} */ iceServers = [];
+  conversation = new Conversation();
+  #attempt = 0;
+  /** @type {EventFeed | null} */ #feed = null;
+  #heardClock = new HeardClock();
+  #nudge = () => {};
+  /** @type {Set<() => void>} */ #watchers = new Set();
+
+  /** @param {{onChange: () => void, onStream: (stream: MediaStream | null) => void}} view */
+  constructor({ onChange, onStream }) {
+    this.onChange = onChange;
+    this.onStream = onStream;
+    this.floor = new Floor(() => this.#changed());
+  }
+
+  get heardMs() {
+    return this.heard && this.timing && this.heard.turn.generation === this.timing.generation ? this.heard.ms : null;
+  }
+
+  /** The person wants in; what it takes is still being found out. */
+  opening() {
+    this.#begin("creating");
+  }
+
+  /** A new session with this avatar. @param {string} avatarId */
+  async start(avatarId) {
+    const attempt = this.#begin("creating");
+    await this.#guard(attempt, async () => {
+      const { session_id: id } = await api.createSession(avatarId);
+      if (attempt !== this.#attempt) return void api.close(id).catch(() => {});
+      memory.remember(id);
+      await memory.claim(id);
+      this.conversation.newSession();
+      await this.#attach(id, attempt, 0);
+    });
+  }
+
+  /** The session this tab was in before a reload. @returns {Promise<string | null>} its avatar, or null when it is gone */
+  async resume() {
+    const id = memory.recall();
+    if (!id || !(await memory.claim(id))) return null;
+    const hash = await api.session(id).catch((error) => {
+      if (isGone(error)) return null;
+      throw error;
+    });
+    if (!hash || OVER.has(hash.state)) return memory.forget(), null;
+    const attempt = this.#begin("waiting");
+    this.conversation = this.conversation.unsent(); // the feed replays the rest
+    void this.#guard(attempt, () => this.#attach(id, attempt, firstLiveGeneration(hash)));
+    return hash.avatar_id ?? "";
+  }
+
+  /** The person leaves. */
+  async disconnect() {
+    const id = this.id;
+    this.#release();
+    this.#enter("idle");
+    if (id) await api.close(id).catch(() => {});
+  }
+
+  /** The page goes away; the session stays for a reload. */
+  leave() {
+    this.#attempt += 1;
+    this.#feed?.close();
+    this.peer?.close();
+    this.peer = null;
+  }
+
+  /** Sends a line as soon as the avatar is there. @param {import("./conversation.js").Kind} kind @param {string} text */
+  async say(kind, text) {
+    const turn = this.conversation.sent(kind, text);
+    this.notice = null;
+    this.#changed();
+    try {
+      await this.#live();
+      const wasSpeaking = this.floor.stage === "speaking";
+      this.floor.sent();
+      this.#heardClock.arm(wasSpeaking, (ms) => {
+        this.heard = { turn, ms };
+        this.#changed();
+      });
+      await (kind === "ask" ? api.chat : api.speak)(/** @type {string} */ (this.id), text);
+    } catch (error) {
+      this.conversation.failed(turn, explain(/** @type {api.ApiError} */ (error)));
+      this.floor.failed();
+      if (isGone(error)) this.#end(explain(/** @type {api.ApiError} */ (error)));
+    }
+  }
+
+  async interrupt() {
+    if (!this.id || !this.floor.busy) return;
+    try {
+      const { generation } = await api.interrupt(this.id);
+      this.floor.stopped(generation);
+    } catch (error) {
+      this.notice = explain(/** @type {api.ApiError} */ (error));
+      this.#changed();
+    }
+  }
+
+  /** @param {string} id @param {number} attempt @param {number} firstGeneration */
+  async #attach(id, attempt, firstGeneration) {
+    this.id = id;
+    this.floor.reset(firstGeneration);
+    this.#feed = new EventFeed(id, (name, data) => this.#onEvent(name, data), () => void this.#verify());
+    await this.#connect(attempt, 2);
+  }
+
+  /** Offers again and again until media flows. @param {number} attempt @param {number} tries */
+  async #connect(attempt, tries) {
+    for (let count = 0; ; count += 1) {
+      try {
+        return await this.#connectOnce(attempt);
+      } catch (error) {
+        if (attempt !== this.#attempt) throw new Superseded();
+        const last = count + 1 >= tries;
+        if (last || isGone(error) || /** @type {api.ApiError} */ (error).code === "webrtc_unsupported") throw error;
+        this.tries = count + 2;
+        this.#changed();
+        await sleep(BACK_OFF_MS[Math.min(count, BACK_OFF_MS.length - 1)]);
+      }
+    }
+  }
+
+  /** @param {number} attempt */
+  async #connectOnce(attempt) {
+    const id = /** @type {string} */ (this.id);
+    if (this.phase !== "reconnecting") this.#enter("waiting");
+    const { state } = await this.#ready(id, attempt);
+    if (this.phase !== "reconnecting") this.#enter("connecting");
+    this.peer?.close();
+    const peer = new Peer(this.iceServers, (stream) => this.onStream(stream), () => void this.#reconnect());
+    this.peer = peer;
+    await peer.negotiate((offer) => api.offer(id, offer));
+    this.#still(attempt);
+    if (state === "worker_ready") await api.start(id);
+    await peer.connected();
+    this.#still(attempt);
+    this.#heardClock.listenTo(streamOf(peer));
+    this.#enter("live");
+  }
+
+  /** Waits for the workers: woken by events, decided by the session's own record. @param {string} id @param {number} attempt */
+  async #ready(id, attempt) {
+    const deadline = performance.now() + READY_WITHIN_MS;
+    while (performance.now() < deadline) {
+      const woken = new Promise((resolve) => (this.#nudge = () => resolve(undefined)));
+      const hash = await api.session(id);
+      this.#still(attempt);
+      if (READY.has(hash.state)) return hash;
+      if (OVER.has(hash.state)) throw new api.ApiError(410, "session_closed", hash.ended_reason ?? "");
+      await Promise.race([woken, sleep(LOOK_AGAIN_MS)]);
+      this.#still(attempt);
+    }
+    throw new api.ApiError(0, "never_ready", "");
+  }
+
+  async #reconnect() {
+    if (this.phase !== "live") return;
+    const attempt = (this.#attempt += 1);
+    this.tries = 1;
+    this.#enter("reconnecting");
+    await this.#guard(attempt, () => this.#connect(attempt, BACK_OFF_MS.length));
+  }
+
+  /** The feed hints that something is off; the session's record says what. */
+  async #verify() {
+    if (this.phase !== "live" || !this.id) return;
+    const attempt = this.#attempt;
+    const hash = await api.session(this.id).catch((error) => (isGone(error) ? { state: "closed" } : null));
+    if (!hash || attempt !== this.#attempt) return;
+    if (OVER.has(hash.state)) this.#end(explainEnd(hash.ended_reason ?? ""));
+    else if (LOST.has(hash.peer)) await this.#reconnect();
+  }
+
+  /** @param {string} name @param {any} data */
+  #onEvent(name, data) {
+    if (name === "session.terminated") return this.#end(explainEnd(data.reason ?? ""));
+    if (name === "session.peer" && data.state === "lost") return void this.#verify();
+    if (name === "session.queued") this.queuePosition = data.position ?? 0;
+    if (name === "session.queued" || name === "session.state_changed") this.#nudge();
+    if (name === "speech.timing") this.timing = data;
+    if (name === "error" && data.generation === undefined && this.phase === "live") this.notice = explain(data);
+    this.conversation.apply(name, data);
+    this.floor.apply(name, data);
+    this.#changed();
+  }
+
+  /** Runs one attempt; its failure is this page's state, never an unhandled rejection. @param {number} attempt @param {() => Promise<unknown>} work */
+  async #guard(attempt, work) {
+    try {
+      await work();
+    } catch (error) {
+      if (attempt !== this.#attempt || error instanceof Superseded) return;
+      const words = explain(/** @type {api.ApiError} */ (error));
+      if (isGone(error) && this.id) this.#end(words);
+      else this.fail(words);
+    }
+  }
+
+  /** @param {import("./words.js").Words} words */
+  fail(words) {
+    this.peer?.close();
+    this.#feed?.close();
+    this.#attempt += 1;
+    this.words = words;
+    this.#enter("failed");
+  }
+
+  /** @param {import("./words.js").Words} words */
+  #end(words) {
+    if (this.phase === "idle" || this.phase === "ended") return;
+    this.#release();
+    this.words = words;
+    this.#enter("ended");
+  }
+
+  #release() {
+    this.#attempt += 1;
+    this.#feed?.close();
+    this.peer?.close();
+    this.#heardClock.close();
+    this.peer = this.#feed = this.id = null;
+    memory.forget();
+    this.onStream(null);
+    this.floor.reset();
+  }
+
+  /** @param {Phase} phase */
+  #begin(phase) {
+    this.leave();
+    this.tries = this.queuePosition = 0;
+    this.timing = this.heard = this.words = this.notice = null;
+    this.#enter(phase);
+    return this.#attempt;
+  }
+
+  /** @param {number} attempt */
+  #still(attempt) {
+    if (attempt !== this.#attempt) throw new Superseded();
+  }
+
+  /** Resolves when the session is live, throws in words when it cannot become so. @returns {Promise<void>} */
+  #live() {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const over = this.phase === "failed" || this.phase === "ended" || this.phase === "idle";
+        if (this.phase !== "live" && !over) return;
+        this.#watchers.delete(look);
+        if (over) reject(new api.ApiError(0, "not_sent", ""));
+        else resolve();
+      };
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  /** @param {Phase} phase */
+  #enter(phase) {
+    this.phase = phase;
+    this.#changed();
+  }
+
+  #changed() {
+    for (const look of [...this.#watchers]) look();
+    this.onChange();
+  }
+}
+
+/** Whether the session itself is over, not only one call to it. @param {unknown} error */
+const isGone = (error) =>
+  error instanceof api.ApiError &&
+  (error.status === 410 || (error.status === 404 && !/avatar|model|not_ready|not_loaded/.test(error.code)));
+
+/** @param {Peer} peer */
+const streamOf = (peer) => new MediaStream(peer.pc.getReceivers().map((receiver) => receiver.track));
+
+/** The first generation that is not history when a session is taken up again. @param {api.SessionHash} hash */
+function firstLiveGeneration(hash) {
+  const generation = Number(hash.generation ?? 0);
+  const ended = hash.last_turn ? JSON.parse(hash.last_turn).generation : -1;
+  return ended === generation && hash.state !== "speaking" ? generation + 1 : generation;
+}

@@ -1,0 +1,137 @@
+/** The stage: picture and sound, the state in a word, the subtitle, the curtain before and between, the controls. */
+
+import { previewUrl } from "../api.js";
+import { byId, element, setText } from "./dom.js";
+
+const FLOOR_WORDS = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", interrupted: "Interrupted", error: "Error" };
+
+/** @param {import("../session.js").Session} session @returns {[string, string]} data-state and its word */
+export function stateOf(session) {
+  switch (session.phase) {
+    case "idle": return ["off", "Not connected"];
+    case "ended": return ["off", "Ended"];
+    case "failed": return ["error", "Error"];
+    case "reconnecting": return ["connecting", "Reconnecting"];
+    case "live": return [session.floor.stage, FLOOR_WORDS[session.floor.stage]];
+    default: return ["connecting", "Connecting"];
+  }
+}
+
+/** @param {import("../session.js").Session} session @param {string} name @returns {[string, string, string]} title, hint, button */
+function curtainOf(session, name) {
+  const more = session.tries > 1 ? `Try ${session.tries}.` : "";
+  switch (session.phase) {
+    case "idle": return [name, "Real-time voice and video. No microphone needed: you type.", "Start talking"];
+    case "creating": return ["Opening the conversation…", "", ""];
+    case "waiting":
+      if (session.queuePosition > 0) return [`You are number ${session.queuePosition} in line.`, "It starts by itself.", ""];
+      return ["Waking up the avatar…", "The first time takes a few seconds.", ""];
+    case "connecting": return ["Connecting sound and picture…", more, ""];
+    case "reconnecting": return ["The connection was lost. Reconnecting…", more, ""];
+    case "failed": return [session.words?.title ?? "", session.words?.hint ?? "", "Try again"];
+    case "ended": return [session.words?.title ?? "", session.words?.hint ?? "", "Start again"];
+    default: return ["", "", ""];
+  }
+}
+
+export class Stage {
+  #video = /** @type {HTMLVideoElement} */ (byId("video"));
+  #soundBlocked = false;
+  #mutedByPerson = false;
+  #preview = "";
+
+  /**
+   * @param {import("../session.js").Session} session
+   * @param {{onConnect: () => void, onAvatar: (id: string) => void}} actions
+   */
+  constructor(session, { onConnect, onAvatar }) {
+    this.session = session;
+    byId("connect").addEventListener("click", onConnect);
+    byId("disconnect").addEventListener("click", async () => {
+      await session.disconnect();
+      byId("connect").focus();
+    });
+    byId("stop").addEventListener("click", () => session.interrupt());
+    byId("mute").addEventListener("click", () => this.#toggleSound());
+    byId("avatars").addEventListener("change", (/** @type {any} */ event) => onAvatar(event.target.value));
+    byId("preview").addEventListener("error", () => byId("preview").removeAttribute("src"));
+  }
+
+  /** Plays with sound where the browser lets it, without sound and with a button where not. @param {MediaStream | null} stream */
+  async play(stream) {
+    const video = this.#video;
+    video.classList.remove("seen");
+    video.srcObject = stream;
+    if (!stream) return;
+    const seen = () => video.classList.add("seen");
+    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(seen);
+    else video.addEventListener("playing", seen, { once: true });
+    video.muted = this.#mutedByPerson;
+    this.#soundBlocked = false;
+    await video.play().catch(async (error) => {
+      if (error.name !== "NotAllowedError") return; // a newer stream took its place
+      this.#soundBlocked = video.muted = true;
+      await video.play().catch(() => {});
+    });
+    this.#renderSound();
+  }
+
+  /** @param {import("../api.js").Avatar[]} avatars @param {string} chosen */
+  renderAvatars(avatars, chosen) {
+    const fieldset = byId("avatars");
+    for (const old of fieldset.querySelectorAll("label")) old.remove();
+    for (const { id, name } of avatars) {
+      const input = /** @type {HTMLInputElement} */ (element("input", { type: "radio", name: "avatar", value: id }));
+      input.checked = id === chosen;
+      fieldset.append(element("label", {}, input, element("img", { src: previewUrl(id), alt: "" }), element("span", {}, name || id)));
+    }
+  }
+
+  /** @param {import("../api.js").Avatar | undefined} avatar @param {number} avatarCount */
+  render(avatar, avatarCount) {
+    const { phase, floor } = this.session;
+    const [state, word] = stateOf(this.session);
+    document.body.dataset.phase = phase;
+    byId("state").dataset.state = state;
+    setText(byId("state-word"), word);
+    this.#renderPreview(avatar);
+    const subtitle = phase === "live" ? floor.subtitle : "";
+    byId("subtitle").classList.toggle("shown", Boolean(subtitle));
+    setText(byId("subtitle"), subtitle);
+    byId("stop").disabled = phase !== "live" || !floor.busy;
+    byId("controls").hidden = !["creating", "waiting", "connecting", "live", "reconnecting"].includes(phase);
+    const [title, hint, button] = curtainOf(this.session, avatar?.name || avatar?.id || "OpenTalking");
+    byId("curtain").hidden = phase === "live";
+    setText(byId("message-title"), title);
+    setText(byId("message-hint"), hint);
+    byId("spinner").hidden = button !== "" || phase === "live";
+    byId("connect").hidden = button === "";
+    setText(byId("connect"), button || "Start talking");
+    byId("avatars").hidden = avatarCount < 2 || button === "";
+  }
+
+  /** @param {import("../api.js").Avatar | undefined} avatar */
+  #renderPreview(avatar) {
+    const source = avatar ? previewUrl(avatar.id) : "";
+    if (!avatar || source === this.#preview) return;
+    this.#preview = source;
+    byId("preview").src = source;
+    byId("preview").alt = `Picture of ${avatar.name || avatar.id}`;
+    this.#video.poster = source;
+    if (avatar.width && avatar.height) byId("stage").style.setProperty("--aspect", String(avatar.width / avatar.height));
+  }
+
+  #toggleSound() {
+    this.#soundBlocked = false;
+    this.#video.muted = !this.#video.muted;
+    this.#mutedByPerson = this.#video.muted;
+    void this.#video.play().catch(() => {});
+    this.#renderSound();
+  }
+
+  #renderSound() {
+    byId("mute").classList.toggle("muted", this.#video.muted);
+    byId("mute").classList.toggle("wanted", this.#soundBlocked);
+    setText(byId("mute-word"), this.#video.muted ? "Unmute" : "Mute");
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * What went wrong, in words: a title that says what happened and a hint that says what to do, for each stable code.
+ */
+
+/** @typedef {{title: string, hint: string}} Words */
+
+/** @type {Record<string, [string, string]>} */
+const BY_CODE = {
+  unreachable: ["The server does not answer.", "Check that it is running (opentalking status), then try again."],
+  timeout: ["The server took too long to answer.", "It may be busy or still loading. Try again in a moment."],
+  no_workers: ["The server is still starting…", "Its workers are not ready yet. Give it a few seconds and try again."],
+  worker_gone: ["A part of the server stopped.", "It restarts by itself. Start again in a few seconds."],
+  at_capacity: ["Every place is taken.", "The server is at its limit of conversations. Try again when one has ended."],
+  queue_full: ["Every place is taken.", "The waiting line is full as well. Try again in a few minutes."],
+  avatar_not_found: ["This avatar does not exist any more.", "Choose another one, or reload the page for the current list."],
+  model_not_found: ["The model of this avatar is not available.", "Choose another avatar, or look at /models for the reason."],
+  not_sent: ["Not sent.", "The avatar was not connected. Connect and send it again."],
+  session_not_found: ["This conversation no longer exists.", "Start a new one."],
+  session_closed: ["This conversation has ended.", "Start a new one."],
+  not_ready: ["The avatar is not ready yet.", "It is still loading. Try again in a moment."],
+  webrtc_failed: ["Sound and picture could not get through.", "A firewall or VPN may block WebRTC (UDP). Allow it, or set a TURN server in .env."],
+  webrtc_unsupported: ["This browser cannot play live video.", "WebRTC is missing or switched off. Use a current Chrome, Edge, Firefox or Safari."],
+  never_ready: ["The avatar did not become ready.", "Look at the workers with “opentalking logs”, then start again."],
+  too_large: ["The text is too long.", "Shorten it and send it again."],
+  llm_failed: ["The language model gave no answer.", "Check OPENTALKING_LLM_BASE_URL, the model's name and its key in .env."],
+  tts_failed: ["The voice failed.", "Check the speech provider and its key in .env, or use the offline voice."],
+  CHAT_FAILED: ["The answer failed.", "Send it again; if it keeps failing, look at the speech worker's log."],
+  SPEAK_FAILED: ["The line could not be spoken.", "Send it again; if it keeps failing, look at the speech worker's log."],
+};
+
+/** Codes that mean the same to the reader. */
+const SAME_AS = {
+  session_not_ready: "not_ready",
+  session_not_loaded: "not_ready",
+  session_ended: "session_closed",
+  session_gone: "session_not_found",
+  workers_unavailable: "no_workers",
+  worker_unreachable: "worker_gone",
+  worker_timeout: "timeout",
+  capacity: "at_capacity",
+  model_unavailable: "model_not_found",
+  body_too_large: "too_large",
+  payload_too_large: "too_large",
+  text_too_long: "too_large",
+};
+
+/** Why a session ended, by the reason in `session.terminated`. */
+const ENDED = [
+  [/^(closed|client|deleted?|api|requested)/i, ["The conversation has ended.", "Start again whenever you like."]],
+  [/idle|inactiv|expired|timeout|grace|peer/i, ["The conversation was closed because nobody was connected.", "Start again to continue."]],
+  [/worker|gone|died|lost/i, ["The conversation ended because a part of the server stopped.", "It restarts by itself. Start again in a few seconds."]],
+  [/shutdown|stopping|drain/i, ["The server is shutting down.", "Start again once it is back."]],
+];
+
+/**
+ * @param {{code?: string, detail?: string, message?: string}} failure an ApiError, or the data of an `error` event
+ * @returns {Words}
+ */
+export function explain(failure) {
+  const code = failure.code ?? "";
+  const known = BY_CODE[code] ?? BY_CODE[SAME_AS[/** @type {keyof typeof SAME_AS} */ (code)]];
+  if (known) return { title: known[0], hint: known[1] };
+  const detail = (failure.detail ?? failure.message ?? "").trim();
+  return { title: "Something went wrong.", hint: detail ? `The server says: ${detail}` : "Try again; the server's log says more." };
+}
+
+/** @param {string} reason @returns {Words} */
+export function explainEnd(reason) {
+  const known = ENDED.find(([pattern]) => /** @type {RegExp} */ (pattern).test(reason));
+  if (known) return { title: known[1][0], hint: known[1][1] };
+  return { title: "The conversation has ended.", hint: reason ? `Reason: ${reason}` : "Start again whenever you like." };
+}
