@@ -37,3 +37,8 @@ class TTSAdapter(Protocol):
 
 class TTSError(Exception):
     """A voice cannot be used; the message says what to do about it."""
+
+
+def spoken_text(text: str) -> str:
+    """Text that every engine's C string can hold: no NUL, no lone surrogate."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,50 @@
+"""Voice engines by name. A module is imported when its engine is asked for, so that a missing one costs nothing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from opentalking.config import Settings
+from opentalking.tts.base import TTSAdapter, TTSError
+
+_ADAPTERS = {  # name -> module:class, in order of preference
+    "piper": "opentalking.tts.adapters.piper:PiperTTS",
+    "espeak": "opentalking.tts.adapters.espeak:EspeakTTS",
+}
+
+
+def list_tts() -> list[str]:
+    """Names of all engines, whether they can be used here or not."""
+    return list(_ADAPTERS)
+
+
+def create_tts(name: str, settings: Settings) -> TTSAdapter:
+    """A new adapter, not yet warmed. Raises TTSError for an unknown name, or with what is missing."""
+    adapter = _adapter_class(name)
+    if reason := adapter.missing(settings):
+        raise TTSError(f"{name}: {reason}")
+    made: TTSAdapter = adapter(settings)
+    return made
+
+
+def available(settings: Settings) -> dict[str, str | None]:
+    """Every engine with the reason why it cannot be used here, None when it can."""
+    return {name: _adapter_class(name).missing(settings) for name in _ADAPTERS}
+
+
+def pick_tts(settings: Settings) -> str:
+    """The configured engine if it can be used, else the first that can. Raises TTSError when none can."""
+    reasons = available(settings)
+    _adapter_class(settings.tts_provider)  # a misspelt name is not silently replaced
+    for name in (settings.tts_provider, *reasons):
+        if reasons[name] is None:
+            return name
+    raise TTSError("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
+
+
+def _adapter_class(name: str) -> Any:
+    if name not in _ADAPTERS:
+        raise TTSError(f"there is no voice engine {name!r}; there are {', '.join(_ADAPTERS)}")
+    module, _, attribute = _ADAPTERS[name].partition(":")
+    return getattr(import_module(module), attribute)
