@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
+from api import context
+from api.app import create_app
 from opentalking.store import Store
+from tests.api_client import API_SETTINGS, Api
 from tests.redis_server import RedisServer
 
 
@@ -28,3 +32,14 @@ async def store(redis_url: str) -> AsyncIterator[Store]:
     connected = await Store.connect(redis_url)
     yield connected
     await connected.close()
+
+
+@pytest.fixture
+async def api(store: Store) -> AsyncIterator[Api]:
+    """The API on a real socket, with the heartbeats of one node's three workers."""
+    app = create_app(API_SETTINGS, store)
+    app[context.PING_S], app[context.PICK_UP_S] = 0.1, 0.2
+    async with TestClient(TestServer(app)) as client:
+        served = Api(client, store)
+        await served.start_workers()
+        yield served

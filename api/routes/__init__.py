@@ -1,0 +1,17 @@
+"""What is served, a concept a file. `ROUTES` is all of it; the router and `/openapi.json` are built from it."""
+
+from __future__ import annotations
+
+from api.route import Route
+from api.routes import catalog, conversation, events, health, metrics, page, sessions, webrtc
+
+ROUTES: tuple[Route, ...] = (
+    *sessions.ROUTES,
+    *conversation.ROUTES,
+    *webrtc.ROUTES,
+    *events.ROUTES,
+    *catalog.ROUTES,
+    *health.ROUTES,
+    *metrics.ROUTES,
+    *page.ROUTES,
+)

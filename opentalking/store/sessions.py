@@ -65,7 +65,8 @@ class Sessions(Events):
         return bool(await self._script(scripts.SET_STATE, self._keys(session_id), session_id, state, time.time()))
 
     async def set_peer(self, session_id: str, peer: Peer) -> bool:
-        return await self._update(session_id, "peer", peer)
+        """Whether a browser is connected; it counts as activity."""
+        return await self._update(session_id, "peer", peer, "last_active_at", str(time.time()))
 
     async def set_last_turn(self, session_id: str, turn: dict[str, Any]) -> bool:
         return await self._update(session_id, "last_turn", msgspec.json.encode(turn).decode())

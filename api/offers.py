@@ -1,0 +1,92 @@
+"""What the workers offer, read from the `info` of their heartbeats: models, voices, engines, the language model.
+
+    inference: {"models": [{id, backend, connected, reason}]}
+    speech:    {"llm": {provider, model, embedded, base_url, key_set}, "tts": {provider: {available, reason}},
+                "voices": [{provider, voice_id, display_label, language}], "stt": …}
+
+A worker that is still loading offers nothing yet; then nothing can be refused on its account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from api.errors import ApiError
+from api.schemas import ModelStatus, VoiceRow
+from opentalking.models.registry import list_models
+from opentalking.store import WorkerBeat
+
+
+def model_statuses(workers: Iterable[WorkerBeat]) -> list[ModelStatus]:
+    """Every known model; of several workers' reports on one, a connected one counts."""
+    found = {name: ModelStatus(name) for name in list_models()}
+    for entry in _entries(workers, "inference", "models"):
+        try:
+            status = msgspec.convert(entry, ModelStatus)
+        except msgspec.ValidationError:
+            continue
+        if not (status.id in found and found[status.id].connected):
+            found[status.id] = status
+    return [found[name] for name in sorted(found)]
+
+
+def voice_rows(workers: Iterable[WorkerBeat], provider: str = "") -> list[VoiceRow]:
+    """Voices of all speech workers, each once."""
+    rows: dict[str, VoiceRow] = {}
+    for entry in _entries(workers, "speech", "voices"):
+        try:
+            row = msgspec.convert({**entry, "id": f"{entry.get('provider')}:{entry.get('voice_id')}"}, VoiceRow)
+        except msgspec.ValidationError:
+            continue
+        if provider in ("", row.provider):
+            rows[row.id] = row
+    return [rows[name] for name in sorted(rows)]
+
+
+def engines(workers: Iterable[WorkerBeat], kind: str) -> dict[str, Any]:
+    """`tts` or `stt` of all speech workers: provider -> {available, reason}; an available one counts."""
+    found: dict[str, Any] = {}
+    for worker in workers:
+        offered = worker.info.get(kind) if worker.role == "speech" else None
+        for provider, status in offered.items() if isinstance(offered, dict) else ():
+            if not _available(found.get(provider)):
+                found[provider] = status
+    return found
+
+
+def require_model(workers: Iterable[WorkerBeat], model: str) -> None:
+    """Raises ApiError 400: unknown_model, or model_unavailable if no worker can serve it."""
+    workers = list(workers)
+    statuses = {status.id: status for status in model_statuses(workers)}
+    if model not in statuses:
+        raise ApiError(400, "unknown_model", f"model: no model {model!r}; known: {', '.join(statuses)}")
+    told = [worker for worker in workers if worker.role == "inference"]
+    if told and all(worker.info.get("models") for worker in told) and not statuses[model].connected:
+        raise ApiError(400, "model_unavailable", f"model: {model} cannot be used: {statuses[model].reason}")
+
+
+def require_voice(speech: Iterable[WorkerBeat], provider: str | None, voice: str | None) -> None:
+    """Raises ApiError 400: unknown_tts_provider, tts_unavailable, unknown_voice."""
+    speech = list(speech)
+    tts = engines(speech, "tts")
+    if provider and tts:
+        if provider not in tts:
+            raise ApiError(400, "unknown_tts_provider", f"tts_provider: no {provider!r}; known: {', '.join(tts)}")
+        if not _available(tts[provider]):
+            reason = tts[provider].get("reason") or "not available"
+            raise ApiError(400, "tts_unavailable", f"tts_provider: {provider} cannot be used: {reason}")
+    offered = {row.voice_id for row in voice_rows(speech, provider or "")}
+    if voice and offered and voice not in offered:
+        raise ApiError(400, "unknown_voice", f"voice: no {voice!r}; known: {', '.join(sorted(offered))}")
+
+
+def _available(status: Any) -> bool:
+    return isinstance(status, dict) and bool(status.get("available"))
+
+
+def _entries(workers: Iterable[WorkerBeat], role: str, name: str) -> list[dict[str, Any]]:
+    lists = [worker.info.get(name) for worker in workers if worker.role == role]
+    return [entry for entries in lists if isinstance(entries, list) for entry in entries if isinstance(entry, dict)]

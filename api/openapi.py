@@ -1,0 +1,79 @@
+"""`/openapi.json`, printed from the route table and the Structs, so that it cannot say what is not served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from api.route import JSON, Route
+from api.schemas import Problem
+from opentalking import __version__
+
+REASONS = {
+    400: "The request is wrong; `detail` names the field",
+    404: "There is no such thing",
+    409: "Not in this state",
+    413: "The body is too large",
+    415: "Not JSON",
+    422: "The body has another shape; `detail` names the field",
+    500: "The server is at fault",
+    502: "A worker refused",
+    503: "Nobody can take it now",
+    504: "A worker did not answer",
+}
+_PARAMETER = re.compile(r"{(?P<name>\w+)(?::[^}]*)?}")
+
+
+def public_path(path: str) -> str:
+    """The path as OpenAPI writes it: `{path:.+}` -> `{path}`."""
+    return _PARAMETER.sub(r"{\g<name>}", path)
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a route table."""
+    routes = list(routes)
+    types = [kind for route in routes for kind in (route.body, route.answer) if kind is not None]
+    unique = list(dict.fromkeys([*types, Problem]))
+    schemas, components = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
+    schema_of = dict(zip(unique, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(public_path(route.path), {})[route.method.lower()] = _operation(route, schema_of)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "OpenTalking",
+            "version": __version__,
+            "description": "Every path but the page's is also served under /api.",
+        },
+        "paths": paths,
+        "components": {"schemas": dict(components)},
+    }
+
+
+def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if route.answer is not None:
+        content = {"schema": schema_of[route.answer]}
+    responses = {"200": {"description": "Success", "content": {route.answer_type: content}}}
+    for status in route.errors:
+        problem = {JSON: {"schema": schema_of[Problem]}}
+        responses[str(status)] = {"description": REASONS[status], "content": problem}
+    string = {"type": "string"}
+    parameters = [
+        {"name": match["name"], "in": "path", "required": True, "schema": string}
+        for match in _PARAMETER.finditer(route.path)
+    ]
+    parameters += [
+        {"name": query.name, "in": "query", "required": False, "description": query.description, "schema": string}
+        for query in route.query
+    ]
+    operation: dict[str, Any] = {"summary": route.summary, "responses": responses}
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema_of[route.body]}}}
+    return operation

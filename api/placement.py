@@ -1,0 +1,80 @@
+"""Where a new session goes: the node with the fewest sessions that has all three roles alive and room in each.
+
+A session's media cross its node's shared memory, so its three workers are always of one node.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from api.errors import ApiError
+from opentalking.store import ROLES, Session, WorkerBeat
+
+RETRY_AFTER_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A node, and one worker of each role on it."""
+
+    node: str
+    speech: str
+    inference: str
+    rtc: str
+
+
+def place(workers: Iterable[WorkerBeat], sessions: Sequence[Session], max_sessions: int, model: str = "") -> Placement:
+    """Choose. `max_sessions` is per node; with `model`, only inference workers that can serve it count.
+
+    Sessions are counted from their hashes, not from the heartbeats, which are up to a second old.
+    Raises ApiError 503 no_workers, or at_capacity.
+    """
+    nodes = _by_node_and_role(workers, model)
+    complete = {node: roles for node, roles in nodes.items() if all(roles[role] for role in ROLES)}
+    if not complete:
+        raise _no_workers(nodes)
+    for node in sorted(complete, key=lambda name: (_count(sessions, node=name), name)):
+        if _count(sessions, node=node) >= max_sessions:
+            continue
+        chosen = {role: _least_busy(complete[node][role], sessions) for role in ROLES}
+        speech, inference, rtc = chosen["speech"], chosen["inference"], chosen["rtc"]
+        if speech and inference and rtc:
+            return Placement(node, speech, inference, rtc)
+    detail = "every node has as many sessions as it may"
+    raise ApiError(503, "at_capacity", detail, {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def serves(worker: WorkerBeat, model: str) -> bool:
+    """Whether an inference worker says that it can serve a model. One that is still loading says nothing: it may."""
+    models = worker.info.get("models")
+    if not models:
+        return True
+    return any(entry.get("id") == model and entry.get("connected") for entry in models)
+
+
+def _by_node_and_role(workers: Iterable[WorkerBeat], model: str) -> dict[str, dict[str, list[WorkerBeat]]]:
+    nodes: dict[str, dict[str, list[WorkerBeat]]] = defaultdict(lambda: defaultdict(list))
+    for worker in workers:
+        if not model or worker.role != "inference" or serves(worker, model):
+            nodes[worker.node][worker.role].append(worker)
+    return nodes
+
+
+def _count(sessions: Iterable[Session], node: str) -> int:
+    return sum(session.node == node for session in sessions)
+
+
+def _least_busy(workers: Iterable[WorkerBeat], sessions: Iterable[Session]) -> str | None:
+    """The worker with the fewest sessions that has room; None if none has."""
+    busy = {worker.worker: sum(worker.worker in session.workers for session in sessions) for worker in workers}
+    room = [worker for worker in workers if busy[worker.worker] < worker.capacity]
+    return min(room, key=lambda worker: (busy[worker.worker], worker.worker)).worker if room else None
+
+
+def _no_workers(nodes: dict[str, dict[str, list[WorkerBeat]]]) -> ApiError:
+    alive = {role for roles in nodes.values() for role in roles if roles[role]}
+    missing = [role for role in ROLES if role not in alive]
+    detail = f"no {' and no '.join(missing)} worker is running" if missing else "no node has all three kinds of worker"
+    return ApiError(503, "no_workers", detail, {"Retry-After": str(RETRY_AFTER_S)})

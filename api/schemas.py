@@ -1,0 +1,176 @@
+"""Every body in and out. Fields that are not named here are accepted and ignored, so that older clients keep working.
+
+The names are the original's wire contract; what it does not have is marked "ours".
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+UserId = Annotated[str, Meta(max_length=128, pattern=r"^\S*$")]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Any answer that is not a success."""
+
+    detail: str
+    code: str
+
+
+class CreateSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A new session. The extras of agent clients (persona_id, memory_enabled, …) are accepted and ignored."""
+
+    avatar_id: Name
+    model: Name | None = None
+    tts_provider: Name | None = None
+    tts_voice: Name | None = None
+    tts_model: Name | None = None
+    stt_provider: Name | None = None
+    llm_system_prompt: str | None = None
+    user_id: UserId | None = None
+
+
+class SessionStatus(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was done with a session. `generation` (ours) numbers the turn that begins, or the silence."""
+
+    session_id: str
+    status: Literal["created", "ready", "queued", "interrupted", "closed"]
+    generation: int = 0
+
+
+class SessionList(msgspec.Struct, frozen=True):
+    """All live sessions, each as its Redis hash (ours)."""
+
+    sessions: list[dict[str, str]]
+
+
+class SpeakBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A text to be said as it stands. `prompt` is another name for `text`."""
+
+    text: str | None = None
+    prompt: str | None = None
+    voice: Name | None = None
+    tts_voice: Name | None = None
+    tts_provider: Name | None = None
+    tts_model: Name | None = None
+
+
+class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A line for the language model to answer. `text` is another name for `prompt`."""
+
+    prompt: str | None = None
+    text: str | None = None
+    voice: Name | None = None
+    tts_voice: Name | None = None
+    tts_provider: Name | None = None
+    tts_model: Name | None = None
+
+
+class OfferBody(msgspec.Struct, frozen=True):
+    """A browser's SDP offer."""
+
+    sdp: Annotated[str, Meta(min_length=1)]
+    type: Literal["offer"]
+
+
+class AnswerBody(msgspec.Struct, frozen=True):
+    """The rtc worker's SDP answer."""
+
+    sdp: str
+    type: Literal["answer"]
+
+
+class AvatarSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An avatar as the picker shows it."""
+
+    id: str
+    name: str
+    model_type: str
+    width: int
+    height: int
+    person_mode: str = "single"
+    is_custom: bool = False
+    has_preview_video: bool = False
+    matting_status: str = "unknown"
+    duo_dialog: dict[str, Any] | None = None
+    client_renderer: dict[str, Any] | None = None
+
+
+class ModelStatus(msgspec.Struct, frozen=True):
+    """Whether sessions can use a model now, and why not."""
+
+    id: str
+    backend: str = "local"
+    connected: bool = False
+    reason: str = "not_loaded"
+
+
+class ModelList(msgspec.Struct, frozen=True):
+    models: list[str]
+    statuses: list[ModelStatus]
+    default_model: str
+
+
+class VoiceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A voice that can be named in a session or a turn. `language` is ours."""
+
+    id: str
+    provider: str
+    voice_id: str
+    display_label: str
+    language: str = ""
+    user_id: str = ""
+    target_model: str = ""
+    source: str = "builtin"
+
+
+class VoiceList(msgspec.Struct, frozen=True):
+    items: list[VoiceRow]
+
+
+class LlmInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The language model in use. The key itself is never told."""
+
+    provider: str
+    model: str
+    embedded: bool
+    key_set: bool
+    base_url: str | None = None
+
+
+class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    worker: str
+    role: str
+    node: str
+    pid: int
+    started_at: float
+    sessions: int
+    capacity: int
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """`ready` (ours): a session that is created now finds its three workers."""
+
+    status: Literal["ok"] = "ok"
+    ready: bool
+    llm: LlmInfo
+    tts: dict[str, Any]
+    stt: dict[str, Any]
+    default_model: str
+    default_avatar: str
+    workers: list[WorkerInfo]
+
+
+class Alive(msgspec.Struct, frozen=True):
+    status: Literal["ok"] = "ok"
+
+
+class QueueStatus(msgspec.Struct, frozen=True):
+    """There is no queue: a session finds room, or a 503 that says when to ask again."""
+
+    slot_occupied: bool
+    queue_size: int
