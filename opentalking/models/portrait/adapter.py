@@ -111,10 +111,10 @@ class PortraitAdapter:
             return Speech(None)
         if chunk.sample_rate != MODEL_RATE:
             raise ValueError(f"the portrait model hears {MODEL_RATE} Hz, not {chunk.sample_rate}")
-        return Speech(chunk.data.astype(np.float32) / 32768)
+        return Speech(chunk.data.astype(np.float32) / np.float32(32768))
 
     def infer(self, features: Speech, stream: PortraitStream) -> list[Float32]:
-        """The mouths that became due; at the end of the turn all that are owed, and the stream is ready for the next."""
+        """The mouths that became due; at the end of the turn all that are owed, after which the next may begin."""
         if features.samples is not None:
             return stream.track.push(features.samples)
         mouths = stream.track.finish()
@@ -153,7 +153,7 @@ def _make_rig(bundle: Bundle, flat_teeth: bool) -> Rig:
     picture = cv2.imread(str(bundle.reference), cv2.IMREAD_COLOR)
     if picture is None:
         raise AvatarError(f"{bundle.id}/{bundle.reference.name}: not a picture that can be read")
-    picture = _covering(picture, bundle.manifest.width, bundle.manifest.height)
+    picture = _covering(np.asarray(picture, np.uint8), bundle.manifest.width, bundle.manifest.height)
     finder = FaceFinder()
     box = finder.detect(picture)
     if box is None:
@@ -173,4 +173,4 @@ def _covering(picture: UInt8, width: int, height: int) -> UInt8:
     scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     left = (size[0] - width) // 2
     top = (size[1] - height) // 4
-    return np.ascontiguousarray(scaled[top : top + height, left : left + width])
+    return np.ascontiguousarray(scaled[top : top + height, left : left + width], np.uint8)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from opentalking.types import Float32
 
-Array = NDArray[np.floating]
+Array = NDArray[np.float32] | NDArray[np.float64]
 
 
 def thin_plate(points: Array, values: Array, at: Array, smoothing: float) -> Float32:
@@ -23,18 +23,18 @@ def thin_plate(points: Array, values: Array, at: Array, smoothing: float) -> Flo
     solved = np.linalg.solve(system, np.vstack([values, np.zeros((3, values.shape[1]))]))
     weights, plane = solved[: len(points)], solved[len(points) :]
     there = np.column_stack([np.ones(len(at)), (at - middle) / spread])
-    return (_radial(at, points) @ weights + there @ plane).astype(np.float32)
+    return np.asarray(_radial(at, points) @ weights + there @ plane, np.float32)
 
 
 def _radial(a: Array, b: Array) -> NDArray[np.float64]:
     """r² log r between all points of `a` and `b`."""
-    squared = ((a[:, None] - b[None]) ** 2).sum(-1)
-    return 0.5 * squared * np.log(np.maximum(squared, 1e-12))
+    squared: NDArray[np.float64] = ((a[:, None] - b[None]) ** 2).sum(-1)
+    return np.asarray(0.5 * squared * np.log(np.maximum(squared, 1e-12)))
 
 
 def smoothstep(value: Array) -> Float32:
     """0 below 0, 1 above 1, with level ends between."""
-    clipped = np.clip(value, 0, 1)
+    clipped = np.clip(np.asarray(value, np.float32), 0, 1)
     return np.asarray(clipped * clipped * (3 - 2 * clipped), np.float32)
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from opentalking.models.portrait.lips import LipLines
-from opentalking.models.portrait.planes import CENTRE, Planes, centred, halved
+from opentalking.models.portrait.planes import CENTRE, Planes, centred, halved, resized
 from opentalking.models.portrait.shapes import DATA, INNER_UPPER, NOSE_TIP
 from opentalking.models.portrait.visemes import JAW_OPEN, TONGUE_OUT, TONGUE_UP
 from opentalking.types import Float32, UInt8
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 _SPRITE_WIDTH = 262  # pixels of the teeth pictures that span the inner mouth at rest
 _TONGUE_WIDTH = 241
-_GUM_BGR = (104, 108, 172)
+_GUM_BGR: Float32 = np.array((104, 108, 172), np.float32)
 _DARK_BGR = ((22, 16, 42), (38, 30, 78))  # behind everything: at the upper lip, at the lower
 _TOOTH_BGR = (0.96, 0.97, 1.03)  # the renders' white, a little warmer
 _TONGUE_BGR = (0.66, 0.62, 0.90)
-_FLAT_TOOTH_BGR = (236, 242, 246)
+_FLAT_TOOTH_BGR: Float32 = np.array((236, 242, 246), np.float32)
 _FADE_FROM, _FADE_OVER = 0.007, 0.016  # opening at which the interior begins to appear, and over which; eye distances
 _EDGE = 1.8  # pixels over which lip turns into interior
 
@@ -39,7 +39,7 @@ _DARK = centred(np.array(_DARK_BGR, np.float32))
 
 @dataclass(frozen=True, slots=True)
 class Sprites:
-    """Each float32 (height, width, 4): centred YUV and alpha 0..1, at the picture's scale."""
+    """Each float32 (height, width, 4): centred YUV times alpha, and alpha 0..1, at the picture's scale."""
 
     teeth_upper: Float32
     teeth_lower: Float32
@@ -53,7 +53,7 @@ def build_sprites(bgr: UInt8, landmarks: Float32, seam: Float32, flat_teeth: boo
     light = float(np.clip(bgr[y - 2 : y + 3, x - 2 : x + 3].max(axis=-1).mean() / 205, 0.7, 1.0))
     scale = width / _SPRITE_WIDTH
     if flat_teeth:  # one band above; a second one below reads as a gap tooth
-        upper, lower = _flat_band(int(width * 1.1), int(width * 0.2)), np.zeros((1, 1, 4), np.float32)
+        upper, lower = _flat_band(int(width * 1.1), int(width * 0.2)), np.zeros((2, 1, 4), np.float32)
     else:
         upper = _sprite(_with_gum(_read("teeth_upper.png", 62, 140)), _TOOTH_BGR, light * 1.1, scale, 0.45)
         lower = _sprite(_read("teeth_lower.png", 96, 222), _TOOTH_BGR, light * 0.9, scale, 0.5)
@@ -62,8 +62,8 @@ def build_sprites(bgr: UInt8, landmarks: Float32, seam: Float32, flat_teeth: boo
 
 
 def _read(name: str, top: int, bottom: int) -> Float32:
-    picture = cv2.imread(str(DATA / name), cv2.IMREAD_UNCHANGED)
-    return np.asarray(picture[top:bottom], np.float32)
+    picture = np.asarray(cv2.imread(str(DATA / name), cv2.IMREAD_UNCHANGED), np.float32)
+    return picture[top:bottom]
 
 
 def _with_gum(teeth: Float32, height: int = 60, under: int = 30) -> Float32:
@@ -73,7 +73,7 @@ def _with_gum(teeth: Float32, height: int = 60, under: int = 30) -> Float32:
     gum[..., :3], gum[..., 3] = _GUM_BGR, 255 * across
     necks = teeth[:under]
     alpha = necks[..., 3:] / 255
-    necks[..., :3] = necks[..., :3] * alpha + np.float32(_GUM_BGR) * (1 - alpha)
+    necks[..., :3] = necks[..., :3] * alpha + _GUM_BGR * (1 - alpha)
     necks[..., 3] = np.maximum(necks[..., 3], 255 * across)
     return np.concatenate([gum, teeth])
 
@@ -82,23 +82,24 @@ def _sprite(picture: Float32, tint: tuple[float, float, float], light: float, sc
     """BGRA 0..255 to a sprite: tinted, lit, darker by `falloff` toward the sides, scaled."""
     across = np.clip(np.abs(np.linspace(-1, 1, picture.shape[1])) / 0.84, 0, 1)
     shade = (light * (1 - falloff * across**2))[None, :, None]
-    colour = np.clip(picture[..., :3] * np.float32(tint) * shade, 0, 250)
-    alpha = picture[..., 3:] / 255
-    premultiplied = np.concatenate([centred(colour) * alpha, alpha], axis=-1).astype(np.float32)
+    colour = np.asarray(np.clip(picture[..., :3] * np.array(tint, np.float32) * shade, 0, 250), np.float32)
+    alpha = picture[..., 3:] / np.float32(255)
+    premultiplied = np.concatenate([centred(colour) * alpha, alpha], axis=-1)
     size = (max(4, round(picture.shape[1] * scale)), max(3, round(picture.shape[0] * scale)))
-    small = cv2.resize(premultiplied, size, interpolation=cv2.INTER_AREA)
-    small[..., :3] /= np.maximum(small[..., 3:], 1e-3)
-    return np.asarray(small, np.float32)
+    return _framed(resized(premultiplied, size, cv2.INTER_AREA))
+
+
+def _framed(sprite: Float32) -> Float32:
+    """With an empty row above and below, so that it can be drawn between two rows."""
+    return np.pad(sprite, ((1, 1), (0, 0), (0, 0)))
 
 
 def _flat_band(width: int, height: int) -> Float32:
     """One white band with rounded ends, as teeth are drawn."""
     alpha = np.zeros((height, width), np.uint8)
     cv2.ellipse(alpha, (width // 2, 0), (width // 2, height - 1), 0, 0, 360, 255, -1, cv2.LINE_AA)
-    band = np.empty((height, width, 4), np.float32)
-    band[..., :3] = centred(np.array(_FLAT_TOOTH_BGR, np.float32))
-    band[..., 3] = alpha / np.float32(255)
-    return band
+    cover = alpha[..., None] / np.float32(255)
+    return _framed(np.concatenate([centred(_FLAT_TOOTH_BGR) * cover, cover], axis=-1))
 
 
 def draw_interior(rig: Rig, mouth: Float32, lines: LipLines, face: Planes) -> None:
@@ -145,7 +146,7 @@ def _contents(rig: Rig, mouth: Float32, box: tuple[int, int, int, int]) -> Float
     _paste(inside, rig.teeth_lower, x, y + jaw * 0.74 + 0.035 * eye_distance)
     if tongue_out > 0.3:
         _paste(inside, rig.tongue, x, y + jaw * 0.35)
-    _paste(inside, rig.teeth_upper, x, y + 0.04 * eye_distance - rig.teeth_upper.shape[0])
+    _paste(inside, rig.teeth_upper, x, y + 0.04 * eye_distance - rig.teeth_upper.shape[0] + 1)
     return inside
 
 
@@ -158,14 +159,20 @@ def _shade(rows: Float32, upper: Float32, lower: Float32, eye_distance: float) -
 
 
 def _paste(target: Float32, sprite: Float32, centre_x: float, top_y: float) -> None:
-    """Lay a sprite over `target`, (height, width, 3), its middle at `centre_x`, its upper edge at `top_y`, whole pixels."""
-    height, width = sprite.shape[:2]
+    """Lay a sprite over `target`, (height, width, 3): its middle at `centre_x`, its upper edge at `top_y`.
+
+    Between two rows the sprite is mixed from both: in whole pixels the lower teeth would judder with the jaw."""
+    height, width = sprite.shape[0] - 1, sprite.shape[1]
     row = int(np.floor(top_y))
+    down = np.float32(top_y - row)
     column = round(centre_x - width / 2)
     top, left = max(0, row), max(0, column)
     bottom, right = min(target.shape[0], row + height), min(target.shape[1], column + width)
     if bottom <= top or right <= left:
         return
-    part = sprite[top - row : bottom - row, left - column : right - column]
+    across = slice(left - column, right - column)
+    higher, lower = sprite[top - row + 1 : bottom - row + 1, across], sprite[top - row : bottom - row, across]
+    part = higher + (lower - higher) * down
     below = target[top:bottom, left:right]
-    below += (part[..., :3] - below) * part[..., 3:]
+    below *= 1 - part[..., 3:]
+    below += part[..., :3]

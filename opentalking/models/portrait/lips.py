@@ -13,10 +13,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
-from opentalking.models.portrait.planes import Planes, identity_map, planes
+from opentalking.models.portrait.planes import (
+    Planes,
+    identity_map,
+    planes,
+    remap_chroma,
+    remap_luma,
+    resampled,
+    resized,
+)
 from opentalking.models.portrait.visemes import SHAPES
 from opentalking.types import Float32
 
@@ -46,8 +53,8 @@ class LipWarp:
         self._source = planes(rig.source)
         self._nodes = self._height // _STEP, self._width // _STEP, 2
         self._node_index = identity_map(self._nodes[1], self._nodes[0])
-        self._luma = identity_map(self._width, self._height) + np.float32([x0, y0])
-        self._chroma = identity_map(self._width // 2, self._height // 2) + np.float32([x0 // 2, y0 // 2])
+        self._luma = identity_map(self._width, self._height, x0, y0)
+        self._chroma = identity_map(self._width // 2, self._height // 2, x0 // 2, y0 // 2)
         self._map = np.empty((self._height, self._width, 2), np.float32)  # scratch; calls come from one thread
         self._rows = np.arange(self._height, dtype=np.float32)[:, None] + np.float32(y0)
 
@@ -55,15 +62,15 @@ class LipWarp:
         """Draw the mouth's surroundings with these parameters, (12,), into `face`; where the lips' edges are now."""
         weights = np.append(mouth[: len(SHAPES)], np.float32(1))
         lines = self._lines(weights)
-        seam = (lines.upper + lines.lower) / 2
+        seam = (lines.upper + lines.lower) * np.float32(0.5)
         self._displace(weights, seam)
         x0, y0, x1, y1 = self._x0, self._y0, self._x0 + self._width, self._y0 + self._height
         chroma = self._map[::2, ::2] * np.float32(0.5) + self._chroma
         self._map += self._luma
-        _remap(self._source.y, self._map, face.y[y0:y1, x0:x1])
+        remap_luma(self._source.y, self._map, face.y[y0:y1, x0:x1])
         half = np.s_[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
-        _remap(self._source.u, chroma, face.u[half])
-        _remap(self._source.v, chroma, face.v[half])
+        remap_chroma(self._source.u, chroma, face.u[half])
+        remap_chroma(self._source.v, chroma, face.v[half])
         self._soften(seam, weights, face)
         return lines
 
@@ -88,7 +95,7 @@ class LipWarp:
         back = -field
         for _ in range(_INVERSIONS):
             there = self._node_index + back * np.float32(1 / _STEP)
-            back = -cv2.remap(field, there, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            back = -resampled(field, there)
         return back
 
     def _lines(self, weights: Float32) -> LipLines:
@@ -111,12 +118,7 @@ class LipWarp:
 
 
 def _enlarged(nodes: Float32, width: int) -> Float32:
-    size = (width, nodes.shape[0] * _STEP)
-    return np.asarray(cv2.resize(nodes, size, interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _remap(source: np.ndarray, where: Float32, out: np.ndarray) -> None:  # type: ignore[type-arg]
-    cv2.remap(source, where, None, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REPLICATE)
+    return resized(nodes, (width, nodes.shape[0] * _STEP))
 
 
 _FINE = 4  # pieces between two points of a lip line
@@ -133,4 +135,4 @@ def _curve(points: Float32, columns: Float32) -> Float32:
     fine = 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * (p1 - p2) + p3 - p0) * t**3)
     line = np.concatenate([fine.reshape(-1, 2), points[-1:]])
     xs = np.maximum.accumulate(line[:, 0])  # strong rounding can fold the corners over
-    return np.interp(columns, xs, line[:, 1]).astype(np.float32)
+    return np.asarray(np.interp(columns, xs, line[:, 1]), np.float32)

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from opentalking.models.portrait.fields import grid, smoothstep
-from opentalking.models.portrait.planes import Planes, identity_map, planes
+from opentalking.models.portrait.planes import Planes, identity_map, planes, remap_chroma, remap_luma, resized
 from opentalking.models.portrait.shapes import CHEEKS, CHIN, FOREHEAD, NOSE_BRIDGE
-from opentalking.types import Float32, UInt8
+from opentalking.types import Float32
 
 if TYPE_CHECKING:
     from opentalking.models.portrait.rig import Rig
@@ -32,7 +32,7 @@ Box = tuple[int, int, int, int]
 def _harmonics(*terms: tuple[float, int, float]) -> Float32:
     """Sum of amplitude * sin(harmonic * loop + phase) at every pose."""
     loop = 2 * np.pi * np.arange(IDLE_FRAMES) / IDLE_FRAMES
-    return np.sum([a * np.sin(h * loop + phase) for a, h, phase in terms], axis=0).astype(np.float32)
+    return np.asarray(sum(a * np.sin(h * loop + phase) for a, h, phase in terms), np.float32)
 
 
 POSES: Float32 = np.stack(
@@ -115,8 +115,8 @@ class HeadMotion:
         self._box = x0, y0, x1, y1
         self._fields = rig.head
         self._nodes = (y1 - y0) // _STEP, (x1 - x0) // _STEP, 2
-        self._luma = identity_map(x1 - x0, y1 - y0) + np.float32([x0, y0])
-        self._chroma = identity_map((x1 - x0) // 2, (y1 - y0) // 2) + np.float32([x0 // 2, y0 // 2])
+        self._luma = identity_map(x1 - x0, y1 - y0, x0, y0)
+        self._chroma = identity_map((x1 - x0) // 2, (y1 - y0) // 2, x0 // 2, y0 // 2)
         self._eyes = list(zip(rig.eye_boxes.astype(int).tolist(), (rig.eye_right, rig.eye_left), strict=True))
 
     def blink(self, pose: int, face: Planes) -> None:
@@ -134,15 +134,11 @@ class HeadMotion:
         """The face as the head of that pose shows it; `out` must already hold what lies outside the head's box."""
         x0, y0, x1, y1 = self._box
         moved: Float32 = (POSES[pose] @ self._fields).reshape(self._nodes)
-        luma = cv2.resize(moved, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-        chroma = cv2.resize(moved, ((x1 - x0) // 2, (y1 - y0) // 2), interpolation=cv2.INTER_LINEAR)
+        luma = resized(moved, (x1 - x0, y1 - y0))
+        chroma = resized(moved * np.float32(0.5), ((x1 - x0) // 2, (y1 - y0) // 2))
         np.subtract(self._luma, luma, out=luma)
-        np.subtract(self._chroma, chroma * np.float32(0.5), out=chroma)
-        _remap(face.y, luma, out.y[y0:y1, x0:x1])
+        np.subtract(self._chroma, chroma, out=chroma)
+        remap_luma(face.y, luma, out.y[y0:y1, x0:x1])
         half = np.s_[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
-        _remap(face.u, chroma, out.u[half])
-        _remap(face.v, chroma, out.v[half])
-
-
-def _remap(source: UInt8, where: Float32, out: UInt8) -> None:
-    cv2.remap(source, where, None, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REPLICATE)
+        remap_chroma(face.u, chroma, out.u[half])
+        remap_chroma(face.v, chroma, out.v[half])

@@ -8,6 +8,7 @@ and shade are a plain factor.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,13 +16,10 @@ import numpy as np
 from opentalking.types import Float32, UInt8, i420_shape
 
 CENTRE: Float32 = np.array([16, 128, 128], np.float32)
-_FROM_BGR = (
-    np.array(
-        [[24.966, 128.553, 65.481], [112.0, -74.203, -37.797], [-18.214, -93.786, 112.0]],
-        np.float32,
-    )
-    / 255
-)
+_FROM_BGR: Float32 = np.array(
+    [[24.966, 128.553, 65.481], [112.0, -74.203, -37.797], [-18.214, -93.786, 112.0]], np.float32
+) / np.float32(255)
+_cv2: Any = cv2  # its stubs know neither dtypes nor that its remap's second map may be None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +43,14 @@ def planes(i420: UInt8) -> Planes:
 
 def centred(bgr: UInt8 | Float32) -> Float32:
     """BGR in 0..255, (…, 3), to centred YUV, float32 of the same shape."""
-    return np.asarray(bgr, np.float32) @ _FROM_BGR.T
+    yuv: Float32 = np.asarray(bgr, np.float32) @ _FROM_BGR.T
+    return yuv
 
 
 def halved(picture: Float32) -> Float32:
     """(height, width, …) with even sides to half size, each pixel the mean of four."""
     height, width = picture.shape[:2]
-    return cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
+    return resized(picture, (width // 2, height // 2), cv2.INTER_AREA)
 
 
 def to_i420(bgr: UInt8) -> UInt8:
@@ -66,6 +65,31 @@ def to_i420(bgr: UInt8) -> UInt8:
     return picture
 
 
-def identity_map(width: int, height: int) -> Float32:
-    """The map under which cv2.remap changes nothing: (height, width, 2) of x, y."""
-    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).astype(np.float32)
+def identity_map(width: int, height: int, x0: int = 0, y0: int = 0) -> Float32:
+    """The map under which remap changes nothing, from (x0, y0) on: (height, width, 2) of x, y."""
+    return np.stack(np.meshgrid(np.arange(x0, x0 + width), np.arange(y0, y0 + height)), -1).astype(np.float32)
+
+
+def resized(picture: Float32, size: tuple[int, int], interpolation: int = cv2.INTER_LINEAR) -> Float32:
+    """`picture` at `size` (width, height)."""
+    result: Float32 = _cv2.resize(picture, size, interpolation=interpolation)
+    return result
+
+
+def remap_luma(source: UInt8, where: Float32, out: UInt8) -> None:
+    """Fill `out` (h, w), a view with contiguous rows, with `source` at `where` (h, w, 2), edges repeated.
+
+    Bicubic: bilinear leaves half of the fine contrast, and another half at every other fraction of a pixel, so that a
+    slowly moving face would shimmer. It costs 0.8 ms more on 512 x 512."""
+    _cv2.remap(source, where, None, cv2.INTER_CUBIC, dst=out, borderMode=cv2.BORDER_REPLICATE)
+
+
+def remap_chroma(source: UInt8, where: Float32, out: UInt8) -> None:
+    """The same for a plane of colour, bilinear: there nobody sees the difference."""
+    _cv2.remap(source, where, None, cv2.INTER_LINEAR, dst=out, borderMode=cv2.BORDER_REPLICATE)
+
+
+def resampled(field: Float32, where: Float32) -> Float32:
+    """`field` (h, w, …) at `where` (h, w, 2), bilinear, edges repeated."""
+    result: Float32 = _cv2.remap(field, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return result

@@ -35,7 +35,7 @@ from opentalking.models.portrait.shapes import (
 from opentalking.models.portrait.visemes import SHAPES
 from opentalking.types import Float32, UInt8
 
-RIG_VERSION = 2  # raise when anything here or in what it calls changes: cached rigs are then rebuilt
+RIG_VERSION = 3  # raise when anything here or in what it calls changes: cached rigs are then rebuilt
 STEP = 4  # pixels between nodes of the mouth fields
 _TAPER_NODES = 6  # over this many nodes the mouth fields fade out at their border
 _SMOOTHING = 2.0  # px²
@@ -56,7 +56,7 @@ class Rig:
     seam_lower: Float32
     eye_distance: Float32  # (), outer corners, pixels
     jaw_drop: Float32  # (), how far jawOpen = 1 takes the lower lip down, pixels
-    teeth_upper: Float32  # (h, w, 4) centred YUV and alpha
+    teeth_upper: Float32  # (h, w, 4) centred YUV times alpha, and alpha
     teeth_lower: Float32
     tongue: Float32
     head: Float32  # (4, rows * columns * 2) roll, yaw, pitch, breath
@@ -87,7 +87,7 @@ def build_rig(bgr: UInt8, landmarks: Float32, flat_teeth: bool = False) -> Rig:
         seam=seam,
         seam_upper=seam_upper,
         seam_lower=seam_lower,
-        eye_distance=np.float32(shapes.eye_distance).reshape(()),
+        eye_distance=np.array(shapes.eye_distance, np.float32),
         jaw_drop=shapes.displacements[SHAPES.index("jawOpen"), LIP_LOWER_INNER_MID, 1].reshape(()),
         teeth_upper=sprites.teeth_upper,
         teeth_lower=sprites.teeth_lower,
