@@ -31,6 +31,7 @@ from opentalking.types import (
     PLAYBACK_RATE,
     PLAYBACK_SAMPLES,
     AudioChunk,
+    Float32,
     Int16,
 )
 
@@ -141,8 +142,8 @@ class _FragmentAudio:
 
     @property
     def samples(self) -> int:
-        """Samples at 48 kHz so far, padding not counted."""
-        return self._playback.made
+        """Samples at 48 kHz, padding not counted."""
+        return self._playback.samples
 
     def push(self, chunk: AudioChunk) -> None:
         if chunk.sample_rate != self._rate:
@@ -160,7 +161,7 @@ class _FragmentAudio:
         rest = np.concatenate([_SILENCE, *self._held])
         fade = min(fade_ms * self._rate // 1000, len(rest))
         if fade:
-            ramp = np.arange(fade, dtype=np.float32)[::-1] / fade
+            ramp = (np.arange(fade)[::-1] / fade).astype(np.float32)
             rest = np.concatenate([rest[:-fade], _scaled(rest[-fade:], ramp)])
         self._release(rest)
         self._model.finish(MODEL_SAMPLES)
@@ -175,7 +176,7 @@ class _FragmentAudio:
         """Samples in order, the fade-in applied where they fall into it, to both resamplers."""
         fading = min(max(self._fade_in - self._released, 0), len(samples))
         if fading:
-            ramp = np.arange(self._released, self._released + fading, dtype=np.float32) / self._fade_in
+            ramp = (np.arange(self._released, self._released + fading) / self._fade_in).astype(np.float32)
             samples = np.concatenate([_scaled(samples[:fading], ramp), samples[fading:]])
         self._released += len(samples)
         self._model.push(samples)
@@ -183,42 +184,53 @@ class _FragmentAudio:
 
 
 class _Resampler:
-    """Mono s16 from one rate to another, sample-exact: n samples in, ceil(n * to / from) out, no delay."""
+    """Mono s16 from one rate to another, without delay and sample-exact: n samples in, ceil(n * to / from) out."""
 
     def __init__(self, source_rate: int, target_rate: int) -> None:
-        self._rate = source_rate
+        self._source_rate = source_rate
+        self._target_rate = target_rate
         self._resampler = AudioResampler("s16", "mono", target_rate)
-        self._fed = False
+        self._fed = 0
+        self._taken = 0
         self._made: list[Int16] = []
-        self.made = 0
         self.waiting = 0
 
+    @property
+    def samples(self) -> int:
+        """Samples that the ones fed so far come to."""
+        return -(-self._fed * self._target_rate // self._source_rate)
+
     def push(self, samples: Int16) -> None:
-        if len(samples):
-            frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None, :], "s16", "mono")
-            frame.sample_rate = self._rate
-            self._fed = True
-            self._collect(frame)
+        self._fed += len(samples)
+        self._convert(samples)
 
     def finish(self, multiple: int) -> None:
-        if self._fed:
-            self._collect(None)
-        if padding := -self.waiting % multiple:
-            self._made.append(np.zeros(padding, np.int16))
-            self.waiting += padding
+        """Complete the stream, zeros up to a multiple. FFmpeg may swallow its last samples, so zeros go after them."""
+        self._convert(np.zeros(self._source_rate // 100, np.int16))
+        self._collect(None)
+        own = np.concatenate(self._made)[: self.samples - self._taken]
+        self._made = [own, np.zeros(-len(own) % multiple, np.int16)]
+        self.waiting = sum(map(len, self._made))
 
     def take(self, samples: int) -> Int16:
         made = np.concatenate([_SILENCE, *self._made])
         self._made = [made[samples:]]
+        self._taken += samples
         self.waiting -= samples
         return made[:samples]
+
+    def _convert(self, samples: Int16) -> None:
+        if len(samples):
+            frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None, :], "s16", "mono")
+            frame.sample_rate = self._source_rate
+            self._collect(frame)
 
     def _collect(self, frame: AudioFrame | None) -> None:
         for out in self._resampler.resample(frame):
             self._made.append(out.to_ndarray()[0])
-            self.made += out.samples
             self.waiting += out.samples
 
 
-def _scaled(samples: Int16, gain: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Int16:
-    return np.rint(samples * gain).astype(np.int16)
+def _scaled(samples: Int16, gain: Float32) -> Int16:
+    scaled: Int16 = np.rint(samples * gain).astype(np.int16)
+    return scaled
