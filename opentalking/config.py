@@ -45,7 +45,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     inference_workers: Annotated[Count, _doc("Inference processes")] = 1
     rtc_workers: Annotated[Count, _doc("RTC processes")] = 1
     max_sessions: Annotated[Count, _doc("Sessions a node accepts at once")] = 16
-    session_idle_timeout_s: Annotated[Seconds, _doc("A session without a connected browser ends after this, seconds")] = 120.0
+    session_idle_timeout_s: Annotated[
+        Seconds, _doc("A session without a connected browser ends after this, seconds")
+    ] = 120.0
     worker_ttl_s: Annotated[Seconds, _doc("A worker silent for this long is taken for dead, seconds")] = 5.0
 
     # redis
@@ -53,7 +55,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_port: Annotated[Port, _doc("Port of the embedded Redis; 0: first free from 6379")] = 0
 
     # language model
-    llm_base_url: Annotated[str, _doc("OpenAI-compatible endpoint, e.g. http://localhost:11434/v1; empty: the embedded toy model")] = ""
+    llm_base_url: Annotated[
+        str, _doc("OpenAI-compatible endpoint, e.g. http://localhost:11434/v1; empty: the embedded toy model")
+    ] = ""
     llm_api_key: Annotated[str, _doc("Key for the endpoint")] = ""
     llm_model: Annotated[str, _doc("Model name sent to the endpoint")] = "smollm2"
     llm_system_prompt: Annotated[str, _doc("System prompt of a session that brings none")] = (
@@ -65,7 +69,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     llm_first_token_timeout_s: Annotated[Seconds, _doc("Time to the first token, seconds")] = 30.0
     llm_port: Annotated[Port, _doc("Port of the embedded LLM server; 0: any free")] = 0
     llm_model_path: Annotated[str, _doc("GGUF file for the embedded LLM server; empty: the packaged SmolLM2")] = ""
-    llm_threads: Annotated[Count, _doc("Threads of the embedded LLM; more than one starves the other engines on 2 cores")] = 1
+    llm_threads: Annotated[
+        Count, _doc("Threads of the embedded LLM; more than one starves the other engines on 2 cores")
+    ] = 1
 
     # voice
     tts_provider: Annotated[str, _doc("Voice engine of a session that names none: piper or espeak")] = "piper"
@@ -74,8 +80,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tts_threads: Annotated[Count, _doc("Threads of the voice engine")] = 1
     flashtalk_tts_boundary_fade_ms: Annotated[Millis, _doc("Fade at both edges of a sentence, ms")] = 18
     flashtalk_tts_tail_fade_ms: Annotated[Millis, _doc("Fade at the end of a turn, ms")] = 80
-    flashtalk_tts_trailing_silence_ms: Annotated[Millis, _doc("Silence after a turn, so that the mouth closes, ms")] = 200
-    first_fragment_min_chars: Annotated[int, Meta(ge=1, le=500), _doc("The first fragment may break at a comma after this many characters")] = 12
+    flashtalk_tts_trailing_silence_ms: Annotated[Millis, _doc("Silence after a turn, so that the mouth closes, ms")] = (
+        200
+    )
+    first_fragment_min_chars: Annotated[
+        int, Meta(ge=1, le=500), _doc("The first fragment may break at a comma after this many characters")
+    ] = 12
 
     # faces
     avatars_dir: Annotated[str, _doc("Folder of avatar bundles; empty: the packaged ones")] = ""
@@ -85,11 +95,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # media
     prebuffer_ms: Annotated[Millis, _doc("Speech buffered before a turn starts to play, ms")] = 80
-    video_codec: Annotated[Literal["h264", "vp8"], _doc("Preferred codec; the other is used when the browser lacks it")] = "h264"
+    video_codec: Annotated[
+        Literal["h264", "vp8"], _doc("Preferred codec; the other is used when the browser lacks it")
+    ] = "h264"
     video_bitrate: Annotated[int, Meta(ge=50_000, le=20_000_000), _doc("Target video bitrate, bit/s")] = 1_000_000
     audio_bitrate: Annotated[int, Meta(ge=6_000, le=510_000), _doc("Opus bitrate, bit/s")] = 48_000
     keyframe_min_interval_ms: Annotated[Millis, _doc("At most one requested keyframe per this, ms")] = 300
-    ice_servers: Annotated[str, _doc("Comma-separated stun:/turn: URLs; turn:user:password@host:port is understood")] = ""
+    ice_servers: Annotated[
+        str, _doc("Comma-separated stun:/turn: URLs; turn:user:password@host:port is understood")
+    ] = ""
     ice_port_range: Annotated[str, _doc("UDP ports for media, e.g. 40000-40100; empty: any")] = ""
     public_address: Annotated[str, _doc("Public IP that candidates announce when the server is behind 1:1 NAT")] = ""
     peer_grace_s: Annotated[Seconds, _doc("How long a session waits for a lost browser to come back, seconds")] = 30.0

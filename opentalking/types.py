@@ -35,7 +35,7 @@ class AudioChunk:
 
     @property
     def duration_ms(self) -> float:
-        return self.data.shape[0] * 1000.0 / self.sample_rate
+        return len(self.data) * 1000.0 / self.sample_rate
 
 
 @dataclass(frozen=True, slots=True)

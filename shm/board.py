@@ -6,6 +6,7 @@
     192   generation as the rtc process knows it         so the process that hears of an interrupt first silences all
     256   playout cursor: generation, fragment, sample, check
     320   pose: position of the face in its idle loop    written by rtc, as the cursor is
+    384   first frame: generation, time in microseconds  when inference had the turn's first frame; for the figures
 
 The cursor is what was handed to RTP, nothing else. It is overwritten every 20 ms while readers look: a reader takes it
 only if the check word (the xor of the three) agrees, so no fence is needed.
@@ -33,6 +34,7 @@ BOARD_BYTES: Final = 4096
 _CURSOR_WORD: Final = 256 // 8
 _POSE_WORD: Final = 320 // 8
 _MARK = struct.Struct("<IIQQdQ")  # kind, fragment, generation, sample, unix time, reserved
+_FIRST_FRAME_WORD: Final = 384 // 8
 _CURSOR_TRIES: Final = 4
 _MARKS_READ: Final = _MARK.size * 256
 
@@ -126,6 +128,17 @@ class Board:
 
     def write_pose(self, pose: int) -> None:
         self._words[_POSE_WORD] = pose
+
+    def write_first_frame(self, generation: int, time: float) -> None:
+        """Note when a turn's first frame was ready, Unix seconds."""
+        self._words[_FIRST_FRAME_WORD] = generation
+        self._words[_FIRST_FRAME_WORD + 1] = int(time * 1e6)
+
+    def first_frame(self, generation: int) -> float | None:
+        """When the turn's first frame was ready, Unix seconds; None if another turn's is noted."""
+        if self._words[_FIRST_FRAME_WORD] != generation:
+            return None
+        return self._words[_FIRST_FRAME_WORD + 1] / 1e6
 
     def mark(self, mark: Mark) -> None:
         """Send a mark; dropped only if the reader has been gone for more than a thousand of them."""

@@ -162,6 +162,10 @@ class Producer(_End):
             self._tail = freed
         return self._head - self._tail
 
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` in the running loop when slots were released; it must look at depth. Excludes claim()."""
+        self._space.listen(wake)
+
     def try_claim(self) -> memoryview | None:
         """The next slot's payload to fill, or None when the ring is full."""
         if self._head - self._tail >= self.spec.slots and self.depth >= self.spec.slots:

@@ -89,6 +89,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     last_turn: dict[str, Any] | None = None
     last_error: SessionError | None = None
     ended_reason: str = ""
+    idle_clip: str = ""
     raw: dict[str, str] = {}
 
     @classmethod

@@ -76,6 +76,10 @@ class Sessions(Events):
         error = {"code": code, "message": message}
         return await self._update(session_id, "last_error", msgspec.json.encode(error).decode())
 
+    async def set_idle_clip(self, session_id: str, path: str) -> bool:
+        """Where the inference worker put the avatar's idle clip, for the rtc worker of the same node."""
+        return await self._update(session_id, "idle_clip", path)
+
     async def touch(self, session_id: str) -> bool:
         return await self._update(session_id, "last_active_at", str(time.time()))
 

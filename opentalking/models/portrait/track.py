@@ -6,7 +6,7 @@
 
 A turn begins and ends with the mouth of the picture: net frames before and after it count as silence, and the first two
 and last three frames are drawn toward the closed mouth. So that p, b and m close the lips even when they are shorter
-than a frame, a clear bilabial within 30 ms of a frame's middle outweighs the average.
+than a frame, a clear bilabial within 20 ms of a frame's middle outweighs the average.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from opentalking.models.portrait.net import NetStream, VisemeNet
-from opentalking.models.portrait.visemes import BILABIAL, MOUTHS, SILENCE, VISEMES
+from opentalking.models.portrait.visemes import BILABIAL, JAW_OPEN, MOUTHS, SILENCE, VISEMES
 from opentalking.types import FRAME_MS, MODEL_SAMPLES, Float32
 
 NET_FRAMES = 4  # net frames (10 ms) a video frame
@@ -24,9 +24,10 @@ LOOKAHEAD_MS = LOOKAHEAD_CHUNKS * FRAME_MS
 _CENTRE = NET_FRAMES // 2
 _REACH = 4  # net frames to either side of the centre
 _SIGMA = 2.3  # net frames
-_BILABIAL_REACH = 3
-_BILABIAL_SURE = 0.55
+_BILABIAL_REACH = 2
+_BILABIAL_SURE = 0.5
 _DEAD_ZONE = 0.015  # less of a viseme than this is the net's noise, not speech
+_JAW_RISE = 0.3  # most a jaw opens in one frame: a person takes some 80 ms to open wide
 _ONSET = (0.4, 0.8)  # weight of a turn's first frames
 _RELEASE = (0.75, 0.5, 0.25)  # weight of a turn's last frames
 _FLUSH_SAMPLES = 2 * MODEL_SAMPLES + 200  # silence that drives the last net frames out of net and mel window
@@ -47,6 +48,7 @@ class MouthTrack:
         self._before = _REACH - _CENTRE  # silent net frames before the turn that frame 0's window reaches
         self._visemes = np.tile(_CLOSED, (self._before, 1))  # probabilities from net frame 4 * _frames - before
         self._quiet: list[bool] = []
+        self._jaw = 0.0  # of the last frame
 
     def push(self, samples: Float32) -> list[Float32]:
         """Add a chunk, float32 (640,) in -1..1; the mouths that became due."""
@@ -71,7 +73,9 @@ class MouthTrack:
         mouths = []
         while self._frames < end:
             window = self._visemes[: 2 * _REACH + 1]
-            mouths.append(_mouth(window) * self._weight(self._frames))
+            mouth = _mouth(window) * self._weight(self._frames)
+            self._jaw = mouth[JAW_OPEN] = min(mouth[JAW_OPEN], self._jaw + _JAW_RISE)
+            mouths.append(mouth)
             self._visemes = self._visemes[NET_FRAMES:]
             self._frames += 1
         return mouths

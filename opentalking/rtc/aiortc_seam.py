@@ -1,0 +1,116 @@
+"""Everything that leans on the insides of aiortc and aioice, in one place; its test fails if they move.
+
+With pre-encoded packets aiortc has no encoder to tell of a keyframe request or of the receiver's bandwidth estimate, so
+both are picked up where they arrive. aioice binds media to any port; `PortRange` makes it use ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import random
+import re
+from collections.abc import Callable
+
+import aioice.ice
+import aiortc.rtcicetransport
+from aioice.candidate import Candidate, candidate_foundation, candidate_priority
+from aioice.ice import Connection, StunProtocol
+from aiortc import RTCPeerConnection, RTCRtpSender
+
+_CANDIDATE_HOST = re.compile(r"^(a=candidate:\S+ \d+ udp \d+ )(\S+)( \d+ typ host)", re.MULTILINE | re.IGNORECASE)
+
+
+def on_keyframe_request(sender: RTCRtpSender, handler: Callable[[], None]) -> None:
+    """Call `handler` when the browser asks for a keyframe (PLI or FIR)."""
+    if not callable(getattr(sender, "_send_keyframe", None)):
+        raise AttributeError("aiortc's RTCRtpSender has no _send_keyframe any more")
+    sender._send_keyframe = handler  # type: ignore[method-assign]
+
+
+def estimated_bitrate(sender: RTCRtpSender) -> int | None:
+    """The receiver's estimate (REMB) in bit/s, which aiortc keeps on its unused encoder; None before the first."""
+    encoder = getattr(sender, "_RTCRtpSender__encoder", None)
+    return getattr(encoder, "target_bitrate", None)
+
+
+def announce_address(sdp: str, address: str) -> str:
+    """Replace the host candidates' address by the public one of a server behind 1:1 NAT."""
+    return _CANDIDATE_HOST.sub(rf"\g<1>{address}\g<3>", sdp) if address else sdp
+
+
+def transport_closed(connection: RTCPeerConnection) -> bool:
+    """Whether the browser itself ended the connection (DTLS close), as opposed to having become unreachable."""
+    return connection.connectionState == "closed" or any(
+        transceiver.sender.transport.state == "closed" for transceiver in connection.getTransceivers()
+    )
+
+
+def use_host_addresses() -> None:
+    """Let a machine whose only interface is loopback gather it: aioice leaves loopback out even then."""
+    original = aioice.ice.get_host_addresses
+    if getattr(original, "falls_back", False):
+        return
+
+    def with_loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        return original(use_ipv4, use_ipv6) or ["127.0.0.1"]
+
+    with_loopback.falls_back = True  # type: ignore[attr-defined]
+    aioice.ice.get_host_addresses = with_loopback
+
+
+class PortRange:
+    """Makes every later peer connection of this process bind its media within [low, high]."""
+
+    def __init__(self, low: int, high: int) -> None:
+        if not 1 <= low <= high <= 65_535:
+            raise ValueError(f"not a port range: {low}-{high}")
+
+        class RangedConnection(_RangedConnection):
+            ports = range(low, high + 1)
+
+        aiortc.rtcicetransport.Connection = RangedConnection  # type: ignore[attr-defined]
+
+
+class _RangedConnection(Connection):
+    """An ICE connection that gathers its host candidates from `ports`."""
+
+    ports = range(0)
+
+    async def get_component_candidates(self, component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
+        bound = [(address, protocol) for address in addresses if (protocol := await self._bind(address)) is not None]
+        candidates = []
+        for address, protocol in bound:
+            host, port = protocol.transport.get_extra_info("sockname")[:2]
+            protocol.local_candidate = Candidate(
+                foundation=candidate_foundation("host", "udp", host),
+                component=component,
+                transport="udp",
+                priority=candidate_priority(component, "host"),
+                host=host,
+                port=port,
+                type="host",
+            )
+            candidates.append(protocol.local_candidate)
+            self._protocols.append(protocol)
+            if self.stun_server and ipaddress.ip_address(address).version == 4:
+                with contextlib.suppress(Exception):  # as upstream: no answer, no candidate
+                    reflexive, _ = await aioice.ice.server_reflexive_candidate(protocol, self.stun_server)
+                    candidates.append(reflexive)
+        stun, self.stun_server = self.stun_server, None
+        try:
+            relayed = await super().get_component_candidates(component, [], timeout)
+        finally:
+            self.stun_server = stun
+        return candidates + relayed
+
+    async def _bind(self, address: str) -> StunProtocol | None:
+        loop = asyncio.get_running_loop()
+        for port in random.sample(self.ports, len(self.ports)):
+            with contextlib.suppress(OSError):
+                _, protocol = await loop.create_datagram_endpoint(
+                    lambda: StunProtocol(self), local_addr=(address, port)
+                )
+                return protocol
+        return None

@@ -1,0 +1,52 @@
+"""The media clock: packet n is due at t0 + n · 20 ms, on the monotonic clock.
+
+    deadlines   |----|----|----|----|----|----|----|----|
+    woken       ^    ^    ^    ^         ^    ^    ^         stalled here for more than a packet:
+    origin      t0 ──────────────────┘   t0 moves by the lateness; no packet is sent in a burst to catch up
+
+Deadlines are absolute, so being woken a little late never adds up. Both tracks count in packets of this clock, so a
+moved origin moves sound and picture together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from opentalking.types import PACKET_MS
+
+PACKET_S = PACKET_MS / 1000
+
+
+class MediaClock:
+    """Paces one session. `now` (seconds, monotonic) and `sleep` can be injected: time is tested without waiting."""
+
+    def __init__(
+        self,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._now = now
+        self._sleep = sleep
+        self._origin: float | None = None
+        self._next = 0
+        self.stalls = 0  # times the origin moved
+        self.stalled_s = 0.0  # by how much in all
+
+    async def tick(self) -> int:
+        """Wait for the next packet's deadline; returns its number, from 0, without gaps."""
+        number = self._next
+        self._next += 1
+        now = self._now()
+        if self._origin is None:
+            self._origin = now
+            return number
+        wait = self._origin + number * PACKET_S - now
+        if wait > 0:
+            await self._sleep(wait)
+        elif -wait > PACKET_S:
+            self._origin -= wait
+            self.stalls += 1
+            self.stalled_s -= wait
+        return number

@@ -1,0 +1,133 @@
+"""One browser's connection: answers an offer, sends the two tracks, reports what becomes of the transport."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.contrib.media import MediaBlackhole
+
+from opentalking.rtc import aiortc_seam as seam
+from opentalking.rtc.clock import MediaClock
+from opentalking.rtc.idle import EncodedLoop
+from opentalking.rtc.opus import OpusEncoder
+from opentalking.rtc.playout import Playout
+from opentalking.rtc.stream import VideoStream
+from opentalking.rtc.tracks import AudioTrack, VideoTrack
+from opentalking.rtc.video import Codec, VideoEncoder
+from opentalking.types import UInt8
+
+_MIN_VIDEO_BITRATE = 150_000
+_BITRATE_PERIOD_S = 2.0
+
+
+class OfferError(Exception):
+    """An offer that cannot be answered; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerOptions:
+    """Bitrates in bit/s, interval in seconds."""
+
+    preferred_codec: Codec
+    video_bitrate: int
+    audio_bitrate: int
+    keyframe_min_interval_s: float
+    ice_servers: tuple[RTCIceServer, ...] = ()
+    public_address: str = ""
+
+
+def choose_codec(offer_sdp: str, preferred: Codec) -> Codec:
+    """The preferred codec if the offer has it, else the other. Raises OfferError if it has neither."""
+    offered = offer_sdp.upper()
+    present = {"h264": "H264/90000" in offered, "vp8": "VP8/90000" in offered}
+    codecs: tuple[Codec, ...] = (preferred, "h264", "vp8")
+    for codec in codecs:
+        if present[codec]:
+            return codec
+    raise OfferError("the offer contains neither H.264 nor VP8 video")
+
+
+class Peer:
+    """A connected (or connecting) browser. `on_state` gets connecting, connected, disconnected, closed."""
+
+    def __init__(self, options: PeerOptions, on_state: Callable[[str], None]) -> None:
+        self._options = options
+        self._on_state = on_state
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=list(options.ice_servers)))
+        self._sink = MediaBlackhole()  # a track nobody reads would pile up in aiortc
+        self._adapting: asyncio.Task[None] | None = None
+        self.codec: Codec | None = None
+        self.clock = MediaClock()
+        self.video: VideoTrack | None = None
+
+    async def answer(
+        self,
+        offer_sdp: str,
+        playout: Playout,
+        clip: UInt8,
+        loop_of: Callable[[Codec], Callable[[], EncodedLoop | None]],
+        executor: Executor,
+    ) -> str:
+        """Answer an offer with one audio and one video track. Raises OfferError."""
+        options = self._options
+        self.codec = choose_codec(offer_sdp, options.preferred_codec)
+        height, width = clip.shape[1] * 2 // 3, clip.shape[2]
+        encoder = VideoEncoder(self.codec, width, height, options.video_bitrate)
+        stream = VideoStream(encoder, clip, loop_of(self.codec), options.keyframe_min_interval_s)
+        self.video = VideoTrack(stream, executor)
+        audio = AudioTrack(self.clock, playout, OpusEncoder(options.audio_bitrate), self.video)
+        connection = self._connection
+        connection.on("connectionstatechange", self._state_changed)
+        connection.on("track", self._sink.addTrack)
+        connection.addTrack(audio)
+        video_sender = connection.addTrack(self.video)
+        seam.on_keyframe_request(video_sender, stream.request_keyframe)
+        self._prefer(video_sender, self.codec)
+        try:
+            await connection.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
+            await connection.setLocalDescription(await connection.createAnswer())
+        except Exception as error:  # aiortc raises ValueError, AssertionError, … from its SDP parser
+            raise OfferError(f"the offer cannot be used: {error}") from error
+        await self._sink.start()
+        self._adapting = asyncio.create_task(self._adapt(video_sender, stream))
+        return seam.announce_address(connection.localDescription.sdp, options.public_address)
+
+    def _prefer(self, sender: RTCRtpSender, codec: Codec) -> None:
+        """Fix the codec before the offer is applied: afterwards aiortc ignores preferences."""
+        wanted = {"h264": "video/H264", "vp8": "video/VP8"}[codec]
+        capabilities = RTCRtpSender.getCapabilities("video").codecs
+        chosen = [c for c in capabilities if c.mimeType in (wanted, "video/rtx")]
+        for transceiver in self._connection.getTransceivers():
+            if transceiver.sender is sender:
+                transceiver.setCodecPreferences(chosen)
+
+    async def _adapt(self, sender: RTCRtpSender, stream: VideoStream) -> None:
+        """Follow the receiver's bandwidth estimate downwards, never above the setting."""
+        before = None
+        while True:
+            await asyncio.sleep(_BITRATE_PERIOD_S)
+            estimate = seam.estimated_bitrate(sender)
+            if estimate is not None and estimate != before:
+                before = estimate
+                stream.set_bitrate(max(_MIN_VIDEO_BITRATE, min(estimate, self._options.video_bitrate)))
+
+    def _state_changed(self) -> None:
+        state = self._connection.connectionState
+        if state in ("connecting", "connected", "disconnected"):
+            self._on_state("closed" if seam.transport_closed(self._connection) else state)
+        elif state in ("failed", "closed"):
+            self._on_state("closed")
+
+    async def close(self) -> None:
+        """End the connection and its tasks; the playout stays for the next peer."""
+        self._connection.remove_all_listeners()
+        if self._adapting is not None:
+            self._adapting.cancel()
+        with contextlib.suppress(Exception):
+            await self._sink.stop()
+        await self._connection.close()

@@ -1,0 +1,206 @@
+"""What is heard and seen next: the one place that decides, every 40 ms, between speech and the idle face.
+
+      idle ── a slot waits, prebuffered ──> speaking(g) ── last slot of the turn handed out ──> idle
+        ^                                      │  ^
+        │                                      │  └── no slot in time: idle face and silence, then on with the next slot
+        └── generation raised above g: cut ────┘      (nothing is skipped and nothing is hurried)
+
+A frame's sound goes out as two packets of 20 ms, and the generation is looked at before each: an interruption is obeyed
+within a packet. Where sound stops in mid-wave (a cut, a starved buffer) the next packet decays from the last sample in
+5 ms instead of clicking. The picture falls back to the idle face over three frames, from the head's last pose.
+
+The cursor (generation, fragment, sample) is what was handed to RTP. It is reported here and known nowhere else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from opentalking.slots import SlotFlags, SlotInfo
+from opentalking.types import FPS, PACKET_SAMPLES, PLAYBACK_RATE, PLAYBACK_SAMPLES, Int16, UInt8
+
+_DECAY = np.linspace(1.0, 0.0, PLAYBACK_RATE * 5 // 1000, endpoint=False, dtype=np.float32)
+_FALLBACK = (0.4, 0.75)  # share of the idle face in the first frames after speech; then idle alone
+_PIXEL_BUFFERS = 4  # pictures in flight between here and the encoder, at most
+
+
+@dataclass(frozen=True, slots=True)
+class AVSlot:
+    """One frame and its sound, as read from the ring: views that live until `advance`."""
+
+    generation: int
+    info: SlotInfo
+    pose: int
+    pcm: Int16
+    frame: UInt8
+
+
+class SlotSource(Protocol):
+    """Where AV slots come from; never gives one older than `generation`."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def depth(self) -> int: ...
+    def front(self) -> AVSlot | None: ...
+    def advance(self) -> None: ...
+
+
+class PlayoutObserver(Protocol):
+    """Who is told what was handed to RTP. `sample` counts within the fragment at 48 kHz, `at` is Unix time."""
+
+    def fragment_started(self, generation: int, fragment: int, at: float) -> None: ...
+    def heard(self, generation: int, fragment: int, sample: int) -> None: ...
+    def progress(self, generation: int, fragment: int, sample: int, at: float) -> None: ...
+    def turn_ended(self, generation: int, fragment: int, sample: int, at: float) -> None: ...
+    def turn_cut(self, generation: int, fragment: int, sample: int, at: float) -> None: ...
+    def posed(self, pose: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What to show: `pixels` uint8 I420 (a buffer that stays untouched for three more frames), or None for the plain
+    idle face at `pose`."""
+
+    pose: int
+    pixels: UInt8 | None
+
+
+class Playout:
+    """A session's playout. `step` once a frame, then `packet(0)` and `packet(1)`, all from one thread."""
+
+    def __init__(
+        self,
+        source: SlotSource,
+        observer: PlayoutObserver,
+        idle_clip: UInt8,
+        prebuffer_slots: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`idle_clip` is uint8 (frames, height*3//2, width), a seamless loop."""
+        self._source = source
+        self._observer = observer
+        self.clip = idle_clip
+        self._prebuffer = max(1, prebuffer_slots)
+        self._now = now
+        self._buffers = [np.empty(idle_clip.shape[1:], np.uint8) for _ in range(_PIXEL_BUFFERS)]
+        self._buffer = 0
+        self.pose = 0
+        self._turn = 0  # generation that is playing; 0: none
+        self._info: SlotInfo | None = None  # of the slot that is playing; None: silence
+        self._pcm = np.zeros(PLAYBACK_SAMPLES, np.int16)
+        self._heard = (0, 0)  # fragment, sample
+        self._handed_at = 0.0  # when the last speech packet was handed out
+        self._last_sample = 0
+        self._waited = 0
+        self._frames = 0
+        self._fallback = len(_FALLBACK)  # frames since speech ended
+        self.starved = 0  # frames that came too late
+
+    @property
+    def speaking(self) -> bool:
+        return self._turn != 0
+
+    def step(self) -> Picture:
+        """Decide on the next 40 ms. Returns the picture; its sound is then had by `packet`."""
+        if self._turn and self._turn < self._source.generation:
+            self._cut()
+        slot = self._source.front()
+        if slot is None or not (self._turn or self._ready(slot)):
+            if self._turn:
+                self.starved += 1
+                self._info = None
+            return self._idle_picture()
+        if slot.generation != self._turn:
+            if self._turn:
+                self._cut()
+            self._turn, self._frames = slot.generation, 0
+        picture = self._take(slot)
+        self._source.advance()
+        return picture
+
+    def settle(self) -> None:
+        """Account for an interruption although nothing is due: the browser has left."""
+        if self._turn and self._turn < self._source.generation:
+            self._cut()
+
+    def _ready(self, slot: AVSlot) -> bool:
+        """Whether a turn may start: enough slots wait, the whole turn waits, or it was given the time to buffer."""
+        self._waited += 1
+        whole = bool(slot.info.flags & SlotFlags.TURN_END)
+        if whole or self._waited > self._prebuffer or self._source.depth >= self._prebuffer:
+            self._waited = 0
+            return True
+        return False
+
+    def _take(self, slot: AVSlot) -> Picture:
+        self._info = slot.info
+        self._pcm[:] = slot.pcm
+        pixels = self._next_buffer()
+        np.copyto(pixels, slot.frame)
+        self._fallback = 0
+        self._pose(slot.pose)
+        self._frames += 1
+        return Picture(self.pose, pixels)
+
+    def _idle_picture(self) -> Picture:
+        self._pose((self.pose + 1) % len(self.clip))
+        if self._fallback >= len(_FALLBACK):
+            return Picture(self.pose, None)
+        share = _FALLBACK[self._fallback]
+        self._fallback += 1
+        last, pixels = self._buffers[self._buffer], self._next_buffer()
+        cv2.addWeighted(self.clip[self.pose], share, last, 1.0 - share, 0.0, dst=pixels)
+        return Picture(self.pose, pixels)
+
+    def _next_buffer(self) -> UInt8:
+        self._buffer = (self._buffer + 1) % _PIXEL_BUFFERS
+        return self._buffers[self._buffer]
+
+    def _pose(self, pose: int) -> None:
+        self.pose = pose
+        self._observer.posed(pose)
+
+    def packet(self, half: int) -> Int16 | None:
+        """The next 20 ms of sound, int16 (960,) at 48 kHz, or None for silence. `half` 0 or 1 of the current frame."""
+        if self._turn and self._turn < self._source.generation:
+            self._cut()
+        info = self._info
+        if info is None:
+            return self._decay()
+        at = self._now()
+        if half == 0 and info.flags & SlotFlags.FRAGMENT_START:
+            self._observer.fragment_started(self._turn, info.fragment, at)
+        end = min(PACKET_SAMPLES * (half + 1), info.samples)
+        self._heard = (info.fragment, info.sample + end)
+        self._handed_at = at
+        self._observer.heard(self._turn, *self._heard)
+        if half == 0 and self._frames % FPS == 1:
+            self._observer.progress(self._turn, *self._heard, at)
+        packet = self._pcm[PACKET_SAMPLES * half : PACKET_SAMPLES * (half + 1)].copy()
+        self._last_sample = int(packet[-1])
+        if half == 1:
+            self._info = None
+            if info.flags & SlotFlags.TURN_END:
+                self._observer.turn_ended(self._turn, *self._heard, at)
+                self._turn = 0
+        return packet
+
+    def _cut(self) -> None:
+        self._observer.turn_cut(self._turn, *self._heard, self._handed_at)
+        self._turn, self._info, self._heard = 0, None, (0, 0)
+
+    def _decay(self) -> Int16 | None:
+        """Silence; its first packet leads from the last sample down to zero."""
+        if self._last_sample == 0:
+            return None
+        packet = np.zeros(PACKET_SAMPLES, np.int16)
+        packet[: len(_DECAY)] = _DECAY * self._last_sample
+        self._last_sample = 0
+        return packet

@@ -1,0 +1,81 @@
+"""One browser's video stream: joins live encoding and the shared idle loop into one decodable sequence.
+
+speech        live live live                                    live …
+fallback                     live live
+idle                                   live … live │ loop loop loop loop …
+                                                   └ a keyframe of the loop: the decoder needs nothing before it
+live after the loop begins with a keyframe, as does a browser's request for one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from opentalking.rtc.idle import EncodedLoop
+from opentalking.rtc.playout import Picture
+from opentalking.rtc.video import VideoEncoder
+from opentalking.types import UInt8
+
+
+class VideoStream:
+    """Turns pictures into access units. `encode` may run in a thread, one call at a time."""
+
+    def __init__(
+        self,
+        encoder: VideoEncoder,
+        clip: UInt8,
+        loop: Callable[[], EncodedLoop | None],
+        keyframe_min_interval_s: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._encoder = encoder
+        self._clip = clip
+        self._loop = loop
+        self._interval = keyframe_min_interval_s
+        self._now = now
+        self._looping = False
+        self._pose = -1
+        self._key_wanted = True
+        self._key_at = -float("inf")
+        self.live_frames = 0
+        self.loop_frames = 0
+
+    def request_keyframe(self) -> None:
+        """A browser lost the picture; granted at most once per interval."""
+        if self._now() - self._key_at >= self._interval:
+            self._key_wanted = True
+
+    def set_bitrate(self, bitrate: int) -> None:
+        self._encoder.set_bitrate(bitrate)
+
+    def needs_encoder(self, picture: Picture) -> bool:
+        """Whether `encode` will compute for a millisecond or only look up."""
+        return self._loop_unit(picture) is None
+
+    def encode(self, picture: Picture) -> bytes:
+        """The access unit of the next picture."""
+        unit = self._loop_unit(picture)
+        self._pose = picture.pose
+        if unit is not None:
+            if not self._looping:
+                self._looping, self._key_wanted, self._key_at = True, False, self._now()
+            self.loop_frames += 1
+            return unit
+        keyframe = self._key_wanted or self._looping
+        self._looping = self._key_wanted = False
+        pixels = self._clip[picture.pose] if picture.pixels is None else picture.pixels
+        unit, is_key = self._encoder.encode(pixels, keyframe)
+        if is_key:
+            self._key_at = self._now()
+        self.live_frames += 1
+        return unit
+
+    def _loop_unit(self, picture: Picture) -> bytes | None:
+        if picture.pixels is not None:
+            return None
+        loop = self._loop()
+        if loop is None:
+            return None
+        follows = self._looping and not self._key_wanted and picture.pose == (self._pose + 1) % len(loop.units)
+        return loop.units[picture.pose] if follows or loop.is_entry(picture.pose) else None

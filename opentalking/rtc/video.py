@@ -1,0 +1,103 @@
+"""Video encoders for one live stream: I420 in, one encoded picture out, no delay.
+
+Settings are for a talking head on a CPU (figures: docs/media.md): the cheap presets, constant quality capped by a rate
+buffer of 0.4 s, so that a still background costs neither bits nor packets and a keyframe cannot flood the network.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal, cast
+
+import av
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+
+from opentalking.types import FPS, UInt8
+
+Codec = Literal["h264", "vp8"]
+
+_RATE_BUFFER_S = 0.4
+_RECONFIGURE_RATIO = 0.2  # a bitrate estimate must differ by this much to be worth a new encoder (and its keyframe)
+
+
+class VideoEncoder:
+    """One H.264 or VP8 stream. `encode` may run in any one thread at a time; it releases the interpreter lock."""
+
+    def __init__(self, codec: Codec, width: int, height: int, bitrate: int) -> None:
+        self.codec: Codec = codec
+        self._size = (width, height)
+        self._bitrate = bitrate
+        self._context: VideoCodecContext | None = None
+        self._frames = 0
+
+    @property
+    def bitrate(self) -> int:
+        return self._bitrate
+
+    def set_bitrate(self, bitrate: int) -> None:
+        """Aim at `bitrate` bit/s from the next keyframe on; small changes are ignored."""
+        if abs(bitrate - self._bitrate) > _RECONFIGURE_RATIO * self._bitrate:
+            self._bitrate = bitrate
+            self._context = None
+
+    def encode(self, pixels: UInt8, keyframe: bool = False) -> tuple[bytes, bool]:
+        """Encode uint8 I420 (height*3//2, width). Returns the access unit and whether it is a keyframe."""
+        if self._context is None:
+            self._context = _open(self.codec, *self._size, self._bitrate)
+            self._frames = 0
+        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(pixels), "yuv420p")
+        frame.pts = self._frames
+        frame.time_base = Fraction(1, FPS)
+        frame.pict_type = PictureType.I if keyframe or self._frames == 0 else PictureType.NONE
+        self._frames += 1
+        packets = self._context.encode(frame)
+        return b"".join(bytes(packet) for packet in packets), any(packet.is_keyframe for packet in packets)
+
+
+def _open(codec: Codec, width: int, height: int, bitrate: int) -> VideoCodecContext:
+    name = {"h264": "libx264", "vp8": "libvpx"}[codec]
+    context = cast(VideoCodecContext, av.CodecContext.create(name, "w"))
+    context.width, context.height = width, height
+    context.pix_fmt = "yuv420p"
+    context.framerate = Fraction(FPS, 1)
+    context.time_base = Fraction(1, FPS)
+    context.thread_count = 1
+    context.options = _h264_options(bitrate) if codec == "h264" else _vp8_options(bitrate)
+    if codec == "vp8":
+        context.bit_rate = bitrate
+    context.open()
+    return context
+
+
+def _h264_options(bitrate: int) -> dict[str, str]:
+    return {
+        "preset": "superfast",
+        "tune": "zerolatency",
+        "profile": "baseline",
+        "level": "31",
+        "crf": "25",
+        "maxrate": str(bitrate),
+        "bufsize": str(int(bitrate * _RATE_BUFFER_S)),
+        "forced-idr": "1",
+        "g": "100000",
+        "x264-params": "scenecut=0:sliced-threads=0",
+    }
+
+
+def _vp8_options(bitrate: int) -> dict[str, str]:
+    return {
+        "deadline": "realtime",
+        "cpu-used": "-12",
+        "noise-sensitivity": "0",
+        "lag-in-frames": "0",
+        "error-resilient": "default",
+        "static-thresh": "100",
+        "crf": "12",
+        "qmin": "4",
+        "qmax": "52",
+        "maxrate": str(bitrate),
+        "bufsize": str(int(bitrate * _RATE_BUFFER_S)),
+        "g": "100000",
+    }

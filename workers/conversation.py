@@ -1,0 +1,227 @@
+"""A session as the speech process has it: its turns, one at a time, and what the playout says of them.
+
+    command ──> begin(turn) ──> turn.run … pcm ring ──> … ──> rtc
+                   │                                            │ marks
+                   │   first fragment sounds ───────────────────┤──> speech.media_started, state speaking
+                   │   each fragment sounds ────────────────────┤──> subtitle.chunk
+                   │   turn ended, or cut at a sample ──────────┴──> speech.ended, history, state ready
+                   └── generation raised: the task is cancelled at once; what was heard is known when the cut is marked
+
+Nothing is told to the client by guess: subtitles, the end and the history follow the marks. Events leave in order
+through one outbox, so that nobody waits for Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from opentalking.config import Settings
+from opentalking.llm.base import LLMAdapter, LLMError
+from opentalking.llm.conversation import Conversation
+from opentalking.store import Chat, Session, Speak, Store, StoreError
+from opentalking.tts.base import TTSAdapter, TTSError
+from opentalking.types import PLAYBACK_RATE
+from shm import Mark, MarkKind, Writer
+from workers import links
+from workers.turn import NothingToSay, Turn, reply_deltas, verbatim
+
+log = logging.getLogger(__name__)
+
+_CUT_MARK_WAIT_S = 0.25  # rtc marks a cut within a packet; it may also have died
+
+_MEDIA_STATUS = {False: "idle", True: "interrupted"}
+
+
+class ConversationSession:
+    """One session's turns. All methods run in the loop's thread."""
+
+    def __init__(self, session: Session, folder: Path, config: Settings, store: Store, llm: LLMAdapter) -> None:
+        self.session = session
+        self.session_id = session.session_id
+        self._config = config
+        self._store = store
+        self._llm = llm
+        self.board = links.open_board(folder, Writer.SPEECH)
+        self.board.raise_generation(session.generation)
+        self._ring = links.pcm_producer(folder)
+        self._conversation = Conversation(
+            session.llm_system_prompt or config.llm_system_prompt, config.llm_history_turns
+        )
+        self._turn: Turn | None = None
+        self._turn_over = asyncio.Event()
+        self._turn_over.set()
+        self._outbox: asyncio.Queue[Callable[[], Awaitable[Any]]] = asyncio.Queue()
+        self._posting = asyncio.create_task(self._post_in_order())
+        self._frames = 0
+        self.board.listen(self._read_marks)
+
+    # --- what the client is told, in order
+
+    def emit(self, event: str, data: dict[str, Any]) -> None:
+        """Queue an event; turn events carry their generation."""
+        body = {"session_id": self.session_id, **data}
+        self._outbox.put_nowait(lambda: self._store.emit(self.session_id, event, body))
+
+    def _set_state(self, state: Any) -> None:
+        self._outbox.put_nowait(lambda: self._store.set_state(self.session_id, state))
+
+    async def _post_in_order(self) -> None:
+        while True:
+            post = await self._outbox.get()
+            try:
+                await post()
+            except StoreError as error:
+                log.warning("%s: an event is lost: %s", self.session_id, error)
+            self._outbox.task_done()
+
+    # --- turns
+
+    async def begin(self, command: Speak | Chat, tts: TTSAdapter) -> None:
+        """Start a turn; the one before it is over first, so that the history knows what was heard of it."""
+        before = self._turn
+        self.raise_generation(command.generation)
+        await self._turn_over.wait()
+        if before is not None and before.task is not None:
+            await asyncio.gather(before.task, return_exceptions=True)  # it has let go of the ring
+        kind: Literal["chat", "speak"] = "chat" if isinstance(command, Chat) else "speak"
+        turn = Turn(command.generation, kind, command.accepted_at, self._emitter(command.generation))
+        asked = command.prompt if isinstance(command, Chat) else command.text
+        turn.note("dispatched_ms")
+        self._emitter(turn.generation)("speech.started", {"text": asked, "kind": kind})
+        if command.generation < self.board.generation:  # interrupted before it began
+            self._emitter(turn.generation)("speech.ended", {"text": "", "interrupted": True})
+            return
+        self._turn = turn
+        self._turn_over.clear()
+        turn.task = asyncio.create_task(self._run(turn, asked, tts, command.tts_voice or self.session.tts_voice))
+
+    def _emitter(self, generation: int) -> Callable[[str, dict[str, Any]], None]:
+        return lambda event, data: self.emit(event, {"generation": generation, **data})
+
+    async def _run(self, turn: Turn, asked: str, tts: TTSAdapter, voice: str) -> None:
+        emit = self._emitter(turn.generation)
+        emit("status", {"stage": "thinking"})
+        deltas: AsyncIterator[str] = verbatim(asked)
+        if turn.kind == "chat":
+            self._conversation.add_user(asked)
+            self._conversation.begin_assistant()
+            deltas = reply_deltas(self._llm, self._conversation.messages(), turn, emit)
+        try:
+            await turn.run(deltas, self._config, tts, voice, self._ring)
+        except (LLMError, TTSError, NothingToSay) as error:
+            self._fail(turn, error)
+        except Exception as error:
+            log.exception("%s: turn %d failed", self.session_id, turn.generation)
+            self._fail(turn, error)
+        else:
+            if turn.kind == "chat":
+                emit("assistant.message", {"text": turn.text})
+
+    def _fail(self, turn: Turn, error: Exception) -> None:
+        """A turn that cannot go on: say so, and end it for everybody, or the playout would wait for its end."""
+        code = {LLMError: "LLM_FAILED", TTSError: "TTS_FAILED", NothingToSay: "NOTHING_TO_SAY"}.get(
+            type(error), "CHAT_FAILED" if turn.kind == "chat" else "SPEAK_FAILED"
+        )
+        message = str(error) or type(error).__name__
+        self._emitter(turn.generation)("error", {"code": code, "message": message})
+        self._emitter(turn.generation)("status", {"stage": "error", "message": message})
+        self._outbox.put_nowait(lambda: self._store.set_error(self.session_id, code, message))
+        self._outbox.put_nowait(self._end_generation)
+
+    async def _end_generation(self) -> None:
+        self.raise_generation(await self._store.next_generation(self.session_id))
+
+    def raise_generation(self, generation: int) -> None:
+        """Whatever is older is over: stop making it now, account for what was heard when the playout says so."""
+        self.board.raise_generation(generation)
+        turn = self._turn
+        if turn is None or turn.generation >= self.board.generation:
+            return
+        if turn.task is not None:
+            turn.task.cancel()
+        if self.board.cursor.generation == turn.generation:
+            asyncio.get_running_loop().call_later(_CUT_MARK_WAIT_S, self._cut_unmarked, turn)
+        else:
+            self._finish(turn, "", interrupted=True)
+
+    def _cut_unmarked(self, turn: Turn) -> None:
+        """No mark came: the playout died with the turn. The cursor says what it had handed out."""
+        if self._turn is turn:
+            cursor = self.board.cursor
+            self._finish(turn, turn.heard(cursor.fragment, cursor.sample), interrupted=True)
+
+    # --- what the playout says
+
+    def _read_marks(self) -> None:
+        for mark in self.board.read_marks():
+            turn = self._turn
+            if turn is not None and mark.generation == turn.generation:
+                self._follow(turn, mark)
+
+    def _follow(self, turn: Turn, mark: Mark) -> None:
+        if mark.kind is MarkKind.FRAGMENT_STARTED:
+            self._fragment_started(turn, mark)
+        elif mark.kind is MarkKind.PROGRESS:
+            self._emitter(turn.generation)("frame", {"frame_idx": self._frames, "pts_ms": self._frames * 40})
+            self._frames += 25
+        elif mark.kind is MarkKind.TURN_CUT:
+            self._finish(turn, turn.heard(mark.fragment, mark.sample), interrupted=True)
+        else:
+            self._finish(turn, turn.text, interrupted=False)
+
+    def _fragment_started(self, turn: Turn, mark: Mark) -> None:
+        emit = self._emitter(turn.generation)
+        if not turn.sounded:
+            turn.sounded = True
+            self._frames = 0
+            first_frame = self.board.first_frame(turn.generation)
+            if first_frame is not None:
+                turn.note("first_av_ms", first_frame)
+            turn.note("first_rtp_ms", mark.time)
+            self._set_state("speaking")
+            emit("speech.media_started", {})
+            emit("status", {"stage": "speaking"})
+        fragment = turn.fragments[mark.fragment]
+        last = fragment.complete and mark.fragment == len(turn.fragments) - 1
+        data: dict[str, Any] = {"text": fragment.text, "is_final": last, "fragment": mark.fragment}
+        if fragment.complete:
+            data["duration_ms"] = round(fragment.samples * 1000 / PLAYBACK_RATE)
+        emit("subtitle.chunk", data)
+
+    def _finish(self, turn: Turn, heard: str, interrupted: bool) -> None:
+        """The turn is over; exactly once."""
+        self._turn = None
+        emit = self._emitter(turn.generation)
+        if turn.kind == "chat":
+            self._conversation.commit_heard(heard, interrupted)
+        turn.timing["interrupted"] = interrupted
+        timing = {key: value for key, value in turn.timing.items() if key != "accepted_at"}
+        self._outbox.put_nowait(lambda: self._store.set_last_turn(self.session_id, {**turn.timing, "heard": heard}))
+        if turn.sounded:
+            self._set_state("ready")
+        emit("speech.ended", {"text": heard, "interrupted": interrupted})
+        emit("speech.timing", timing)
+        emit("status", {"stage": _MEDIA_STATUS[interrupted]})
+        self._turn_over.set()
+
+    async def drain(self, bound_s: float) -> None:
+        """Let a turn that is speaking come to its end, but not for longer than `bound_s`."""
+        deadline = time.monotonic() + bound_s
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._turn_over.wait(), max(0.0, deadline - time.monotonic()))
+
+    async def close(self) -> None:
+        if self._turn is not None and self._turn.task is not None:
+            self._turn.task.cancel()
+            await asyncio.gather(self._turn.task, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._outbox.join(), 1.0)
+        self._posting.cancel()
+        self._ring.close()
+        self.board.close()

@@ -1,0 +1,171 @@
+"""The inference process: PCM slots in, AV slots out, for all sessions of one device. `python -m workers.inference`.
+
+One loop serves everybody: it always renders the next frame of the session whose playout buffer is lowest. Ring ends
+stay in the loop's thread; the model runs in a thread of its own, one step at a time, so commands and interrupts are
+heard while it computes. An interrupt does not wait for it: its frame is published with a generation that is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opentalking.avatars.bundle import avatars_dir, find_bundle
+from opentalking.models.adapter import AvatarState, ModelAdapter
+from opentalking.models.device import choose_device
+from opentalking.models.registry import create_adapter, list_models
+from opentalking.rtc.idle import write_clip
+from opentalking.store import Command, Session, StoreError
+from opentalking.types import i420_shape
+from workers.lifecycle import Worker, run_worker
+from workers.render import RenderSession
+
+log = logging.getLogger(__name__)
+
+
+class InferenceService:
+    """Adapters once a process, avatars once each, one rendering loop for all sessions."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._config = worker.config
+        self.sessions: dict[str, RenderSession] = {}
+        self._adapters: dict[str, ModelAdapter] = {}
+        self._statuses = {
+            name: {"id": name, "backend": "local", "connected": False, "reason": "loading"} for name in list_models()
+        }
+        self._avatars: dict[tuple[str, str], tuple[AvatarState, Path]] = {}
+        self._loading = asyncio.Lock()
+        self._device = ThreadPoolExecutor(1, "device")
+        self._work = asyncio.Event()
+        self._renderer: asyncio.Task[None] | None = None
+
+    def info(self) -> dict[str, Any]:
+        return {"models": list(self._statuses.values()), "device": choose_device(self._config.torch_device)}
+
+    async def start(self) -> None:
+        for name in list_models():
+            adapter = create_adapter(name)
+            await self._on_device(adapter.load_model, choose_device(self._config.torch_device))
+            self._adapters[name] = adapter
+            self._statuses[name].update(connected=True, reason="local_runtime")
+        default = find_bundle(avatars_dir(self._config), self._config.default_avatar)
+        model = self._config.default_model or default.manifest.model_type
+        avatar, _ = await self._avatar(model, self._config.default_avatar)
+        await self._on_device(self._adapters[model].warmup, avatar)
+        self._renderer = asyncio.create_task(self._render())
+        self._renderer.add_done_callback(_raise_unless_cancelled)
+
+    async def open(self, session: Session) -> None:
+        avatar, clip = await self._avatar(session.model, session.avatar_id)
+        adapter = self._adapters[session.model]
+        folder = self._worker.node.session(session.session_id)
+        rendering = RenderSession(adapter, avatar, folder)
+        rendering.listen(self._work.set)
+        self.sessions[session.session_id] = rendering
+        rendering.board.raise_generation(session.generation)
+        await self._worker.store.set_idle_clip(session.session_id, str(clip))
+
+    async def handle(self, command: Command) -> None:
+        log.warning("not a command for inference: %s", type(command).__name__)
+
+    def raise_generation(self, session_id: str, generation: int) -> None:
+        self.sessions[session_id].board.raise_generation(generation)
+        self._work.set()
+
+    async def close(self, session_id: str, reason: str) -> None:
+        rendering = self.sessions.pop(session_id)
+        async with rendering.lock:
+            rendering.close()
+
+    async def stop(self) -> None:
+        if self._renderer is not None:
+            self._renderer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._renderer
+        for session_id in list(self.sessions):
+            await self.close(session_id, "worker stopped")
+        self._device.shutdown()
+
+    async def _render(self) -> None:
+        """Render for ever: one frame for whoever is nearest to running dry."""
+        while True:
+            ready = [session for session in self.sessions.values() if session.can_progress()]
+            if not ready:
+                await self._work.wait()
+                self._work.clear()
+                continue
+            session = min(ready, key=lambda candidate: candidate.buffered)
+            async with session.lock:
+                try:
+                    if not session.closed:
+                        await session.step(self._on_device)
+                except Exception as error:
+                    log.exception("rendering failed; the turn is dropped")
+                    await self._drop_turn(session, error)
+
+    async def _drop_turn(self, failed: RenderSession, error: Exception) -> None:
+        """A turn that cannot be drawn must not be waited for: end it for everybody, and say why."""
+        session_id = next((key for key, session in self.sessions.items() if session is failed), None)
+        if session_id is None:
+            return
+        store, data = self._worker.store, {"session_id": session_id, "code": "RENDER_FAILED", "message": str(error)}
+        with contextlib.suppress(StoreError):
+            failed.board.raise_generation(await store.next_generation(session_id))
+            await store.emit(session_id, "error", data)
+        failed.abandon_turn()
+
+    async def _on_device(self, call: Any, *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._device, call, *args)
+
+    async def _avatar(self, model: str, avatar_id: str) -> tuple[AvatarState, Path]:
+        """The avatar and its idle clip, both made at first use."""
+        async with self._loading:
+            key = (model, avatar_id)
+            if key not in self._avatars:
+                adapter = self._adapters[model]
+                path = find_bundle(avatars_dir(self._config), avatar_id).path
+                avatar = await asyncio.to_thread(adapter.load_avatar, path)
+                self._avatars[key] = avatar, await self._idle_clip(adapter, avatar, path)
+            return self._avatars[key]
+
+    async def _idle_clip(self, adapter: ModelAdapter, avatar: AvatarState, bundle: Path) -> Path:
+        """Render the idle loop to a file, unless it is there; frame by frame, so that nobody's speech waits for it."""
+        clip = self._config.cache_dir / "idle" / f"{adapter.model_type}-{bundle.name}-{_digest(bundle, adapter)}.i420"
+        size = int(np.prod(i420_shape(avatar.width, avatar.height))) * avatar.idle_frames
+        if clip.is_file() and clip.stat().st_size == size:
+            return clip
+        frames = []
+        for pose in range(avatar.idle_frames):
+            out = np.empty(i420_shape(avatar.width, avatar.height), np.uint8)
+            await self._on_device(adapter.idle_frame, avatar, pose, out)
+            frames.append(out)
+        await asyncio.to_thread(write_clip, clip, frames)
+        return clip
+
+
+def _digest(bundle: Path, adapter: ModelAdapter) -> str:
+    """Changes with the bundle's files and with the code that draws them."""
+    code = Path(sys.modules[type(adapter).__module__].__file__ or "").parent
+    digest = hashlib.sha256()
+    for path in (*sorted(bundle.rglob("*")), *sorted(code.glob("*.*"))):
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _raise_unless_cancelled(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.result()
+
+
+if __name__ == "__main__":
+    run_worker("inference", InferenceService)

@@ -1,0 +1,201 @@
+"""A session as the rtc process has it: the ring it plays from, the blackboard it reports to, the browser it plays for.
+
+The session outlives its browsers. A peer that becomes unreachable has `peer_grace_s` to come back, by itself (ICE) or
+with a new offer after a reload; only then does the session end. A browser that closes its page says so in DTLS: what
+was being spoken stops at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from opentalking.rtc.idle import LoopLibrary, map_clip
+from opentalking.rtc.peer import OfferError, Peer, PeerOptions
+from opentalking.rtc.playout import AVSlot, Playout
+from opentalking.slots import av_views, read_av_header
+from opentalking.store import Session, StoreError
+from opentalking.types import FRAME_MS
+from shm import Board, Consumer, Cursor, Mark, MarkKind, Writer
+from workers import links
+from workers.lifecycle import Worker
+
+log = logging.getLogger(__name__)
+
+
+class RingSource:
+    """The av ring as the playout's source; the blackboard's generation is the floor."""
+
+    def __init__(self, ring: Consumer, board: Board, width: int, height: int) -> None:
+        self._ring = ring
+        self._board = board
+        self._size = (width, height)
+
+    @property
+    def generation(self) -> int:
+        return self._board.generation
+
+    @property
+    def depth(self) -> int:
+        return self._ring.depth
+
+    def front(self) -> AVSlot | None:
+        slot = self._ring.front(self._board.generation)
+        if slot is None:
+            return None
+        self._board.raise_generation(slot.generation)
+        info, pose = read_av_header(slot.payload)
+        views = av_views(slot.payload, *self._size)
+        return AVSlot(slot.generation, info, pose, views.pcm, views.frame)
+
+    def advance(self) -> None:
+        self._ring.advance()
+
+
+class BoardObserver:
+    """Writes the playout cursor and the marks."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def posed(self, pose: int) -> None:
+        self._board.write_pose(pose)
+
+    def heard(self, generation: int, fragment: int, sample: int) -> None:
+        self._board.write_cursor(Cursor(generation, fragment, sample))
+
+    def fragment_started(self, generation: int, fragment: int, at: float) -> None:
+        self._board.mark(Mark(MarkKind.FRAGMENT_STARTED, generation, fragment, 0, at))
+
+    def progress(self, generation: int, fragment: int, sample: int, at: float) -> None:
+        self._board.mark(Mark(MarkKind.PROGRESS, generation, fragment, sample, at))
+
+    def turn_ended(self, generation: int, fragment: int, sample: int, at: float) -> None:
+        self._board.mark(Mark(MarkKind.TURN_ENDED, generation, fragment, sample, at))
+
+    def turn_cut(self, generation: int, fragment: int, sample: int, at: float) -> None:
+        self._board.mark(Mark(MarkKind.TURN_CUT, generation, fragment, sample, at))
+
+
+class StageSession:
+    """One session's playout and its current browser."""
+
+    def __init__(
+        self,
+        session: Session,
+        folder: Path,
+        worker: Worker,
+        options: PeerOptions,
+        loops: LoopLibrary,
+        executor: Executor,
+    ) -> None:
+        self._session = session
+        self._worker = worker
+        self._options = options
+        self._loops = loops
+        self._executor = executor
+        self.board = links.open_board(folder, Writer.RTC)
+        self.board.raise_generation(session.generation)
+        self._ring = links.av_consumer(folder, session.width, session.height)
+        self._source = RingSource(self._ring, self.board, session.width, session.height)
+        self._playout: Playout | None = None
+        self._clip_path: Path | None = None
+        self._peer: Peer | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving: asyncio.TimerHandle | None = None
+        self._wait_for_browser(worker.config.session_idle_timeout_s, "no_peer")
+
+    async def answer(self, offer_sdp: str) -> str:
+        """Connect a browser; one that was connected before is let go. Raises OfferError."""
+        playout = await self._prepared()
+        await self._drop_peer()
+        peer = Peer(self._options, lambda state: self._peer_is(peer, state))
+        self._peer = peer
+        clip, path = playout.clip, self._clip_path
+        assert path is not None
+        return await peer.answer(
+            offer_sdp, playout, clip, lambda codec: lambda: self._loops.get(path, clip, codec), self._executor
+        )
+
+    async def _prepared(self) -> Playout:
+        """The playout; it needs the idle clip that the inference worker has made by the time it is ready."""
+        if self._playout is None:
+            session = await self._worker.store.get_session(self._session.session_id)
+            if session is None or not session.idle_clip:
+                raise OfferError("the session is still loading")
+            self._clip_path = Path(session.idle_clip)
+            try:
+                clip = map_clip(self._clip_path, session.width, session.height)
+            except (OSError, ValueError) as error:
+                raise OfferError(f"the avatar's idle clip cannot be read: {error}") from error
+            slots = round(self._worker.config.prebuffer_ms / FRAME_MS)
+            self._playout = Playout(self._source, BoardObserver(self.board), clip, slots)
+        return self._playout
+
+    def _peer_is(self, peer: Peer, state: str) -> None:
+        if peer is not self._peer:
+            return
+        log.info("%s: peer %s", self._session.session_id, state)
+        if state == "connected":
+            self._stop_waiting()
+        elif state in ("disconnected", "closed"):
+            self._wait_for_browser(self._worker.config.peer_grace_s, "peer_gone")
+        if state == "closed":
+            self._start(self._peer_left())
+        self._start(self._report(state))
+
+    async def _report(self, state: str) -> None:
+        session_id = self._session.session_id
+        try:
+            await self._worker.store.set_peer(session_id, "disconnected" if state == "closed" else state)  # type: ignore[arg-type]
+            data = {"session_id": session_id, "state": "lost" if state == "closed" else state}
+            await self._worker.store.emit(session_id, "session.peer", data)
+        except StoreError as error:
+            log.warning("%s: %s", session_id, error)
+
+    async def _peer_left(self) -> None:
+        """Nobody listens any more: what is being spoken stops."""
+        await self._drop_peer()
+        if self._playout is not None and (self._playout.speaking or self._ring.depth):
+            self.board.raise_generation(await self._worker.store.next_generation(self._session.session_id))
+            self._playout.settle()  # no clock ticks any more
+
+    def _wait_for_browser(self, seconds: float, reason: str) -> None:
+        self._stop_waiting()
+        loop = asyncio.get_running_loop()
+        self._leaving = loop.call_later(seconds, lambda: self._start(self._give_up(reason)))
+
+    def _stop_waiting(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+
+    async def _give_up(self, reason: str) -> None:
+        log.info("%s ends: %s", self._session.session_id, reason)
+        await self._worker.end_session(self._session, "closed", reason)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("%s: %s", self._session.session_id, error)
+
+    async def _drop_peer(self) -> None:
+        peer, self._peer = self._peer, None
+        if peer is not None:
+            await peer.close()
+
+    async def close(self) -> None:
+        self._stop_waiting()
+        for task in self._tasks:
+            task.cancel()
+        await self._drop_peer()
+        self._ring.close()
+        self.board.close()
