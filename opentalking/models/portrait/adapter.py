@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -64,8 +65,9 @@ class PortraitAdapter:
     chunk_ms = FRAME_MS
     lookahead_ms = LOOKAHEAD_MS
 
-    def __init__(self, cache_dir: Path | None = None) -> None:
+    def __init__(self, cache_dir: Path | None = None, weights: Path = WEIGHTS) -> None:
         self._cache_dir = cache_dir
+        self._weights = weights
         self._net: VisemeNet | None = None
         self._canvases: dict[tuple[int, ...], UInt8] = {}
 
@@ -73,9 +75,9 @@ class PortraitAdapter:
         """Load the viseme net; `device` is of no account, everything is done on the CPU by one thread."""
         cv2.setNumThreads(1)  # the pictures are small: more threads cost other processes more than they save here
         try:
-            self._net = VisemeNet.load()
-        except (OSError, KeyError, ValueError) as error:
-            raise ModelError(f"{WEIGHTS.name}: {error}; reinstall the package") from error
+            self._net = VisemeNet.load(self._weights)
+        except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile) as error:
+            raise ModelError(f"{self._weights.name}: {error}; reinstall the package") from error
 
     def load_avatar(self, path: Path) -> PortraitAvatar:
         """Read a bundle and make or fetch its rig. Raises AvatarError if there is no face in the picture."""

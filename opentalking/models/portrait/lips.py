@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from opentalking.models.portrait.rig import Rig
 
 _STEP = 4  # pixels between nodes, as in rig.py
+_SOFT_FROM = 0.05  # strength of the strongest shape from which the cut is softened in full
 _INVERSIONS = 3  # fixed-point steps; the fields are gentle, the third changes less than a tenth of a pixel
 
 
@@ -51,6 +52,7 @@ class LipWarp:
         x0, y0, x1, y1 = (int(edge) for edge in rig.roi)
         self._x0, self._y0, self._width, self._height = x0, y0, x1 - x0, y1 - y0
         self._source = planes(rig.source)
+        self._closes = bool(rig.upper[-1].any())  # the picture's own mouth is open
         self._nodes = self._height // _STEP, self._width // _STEP, 2
         self._node_index = identity_map(self._nodes[1], self._nodes[0])
         self._luma = identity_map(self._width, self._height, x0, y0)
@@ -106,15 +108,17 @@ class LipWarp:
         return LipLines(self._x0, _curve(upper, columns), _curve(lower, columns))
 
     def _soften(self, seam: Float32, weights: Float32, face: Planes) -> None:
-        """Blur the cut by one row where the lips touch."""
-        if not weights.any():
+        """Blur the cut by one row where the lips touch; not in the picture as it is, so by degrees."""
+        amount = 1.0 if self._closes else min(1.0, float(np.abs(weights[:-1]).max()) / _SOFT_FROM)
+        if amount == 0:
             return
         ends = self._rig.seam[[0, -1], 0]
         columns = np.arange(int(ends[0]), int(ends[1]) + 1)
         rows = seam[columns - self._x0].astype(int)
         y = face.y
-        blurred = y[rows - 1, columns].astype(np.uint16) + 2 * y[rows, columns].astype(np.uint16) + y[rows + 1, columns]
-        y[rows, columns] = (blurred >> 2).astype(np.uint8)
+        line = y[rows, columns].astype(np.float32)
+        around = (y[rows - 1, columns].astype(np.float32) + y[rows + 1, columns]) / 2
+        y[rows, columns] = np.rint(line + (around - line) * np.float32(amount / 2))
 
 
 def _enlarged(nodes: Float32, width: int) -> Float32:
