@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -20,7 +20,7 @@ class LLMAdapter(Protocol):
 
     async def warmup(self) -> None: ...
 
-    def chat_stream(self, messages: Sequence[Message]) -> AsyncIterator[str]:
+    def chat_stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Text deltas. Closing the iterator (aclose, cancel) closes the request. Raises LLMError."""
 
     async def aclose(self) -> None: ...

@@ -12,7 +12,7 @@ generator closes the HTTP response, which tells the server to stop generating.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,7 +56,7 @@ class OpenAICompatibleLLM:
         with _llm_errors(), suppress(openai.NotFoundError, openai.BadRequestError):  # reachable, but lists no models
             await self._client.models.list()
 
-    async def chat_stream(self, messages: Sequence[Message]) -> AsyncIterator[str]:
+    async def chat_stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Text deltas, never empty. Close the generator to close the request. Raises LLMError."""
         with _llm_errors():
             stream, first = await self._open(messages)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +29,7 @@ class TTSAdapter(Protocol):
 
     def voices(self) -> list[Voice]: ...
 
-    def synthesize_stream(self, text: str, voice: str | None = None) -> AsyncIterator[AudioChunk]:
+    def synthesize_stream(self, text: str, voice: str | None = None) -> AsyncGenerator[AudioChunk, None]:
         """PCM of one fragment as it is made. Closing the iterator (aclose, cancel) aborts the work behind it."""
 
     async def aclose(self) -> None: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 from opentalking.config import Settings
 from opentalking.tts.base import TTSAdapter, TTSError
@@ -24,8 +24,7 @@ def create_tts(name: str, settings: Settings) -> TTSAdapter:
     adapter = _adapter_class(name)
     if reason := adapter.missing(settings):
         raise TTSError(f"{name}: {reason}")
-    made: TTSAdapter = adapter(settings)
-    return made
+    return adapter(settings)
 
 
 def available(settings: Settings) -> dict[str, str | None]:
@@ -43,8 +42,24 @@ def pick_tts(settings: Settings) -> str:
     raise TTSError("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
 
 
-def _adapter_class(name: str) -> Any:
+class _AdapterClass(Protocol):
+    """What a module of adapters offers: the class, and whether it can work here."""
+
+    def __call__(self, settings: Settings) -> TTSAdapter: ...
+
+    def missing(self, settings: Settings) -> str | None: ...
+
+
+def _adapter_class(name: str) -> _AdapterClass:
     if name not in _ADAPTERS:
         raise TTSError(f"there is no voice engine {name!r}; there are {', '.join(_ADAPTERS)}")
     module, _, attribute = _ADAPTERS[name].partition(":")
-    return getattr(import_module(module), attribute)
+    adapter: _AdapterClass = getattr(import_module(module), attribute)
+    return adapter
+
+
+if TYPE_CHECKING:  # every adapter is checked against the seam
+    from opentalking.tts.adapters.espeak import EspeakTTS
+    from opentalking.tts.adapters.piper import PiperTTS
+
+    _checked: tuple[_AdapterClass, ...] = (PiperTTS, EspeakTTS)

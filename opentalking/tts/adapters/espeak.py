@@ -10,7 +10,7 @@ import asyncio
 import ctypes
 import importlib.util
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -71,7 +71,7 @@ class EspeakTTS:
     def voices(self) -> list[Voice]:
         return list(_voices())
 
-    async def synthesize_stream(self, text: str, voice: str | None = None) -> AsyncIterator[AudioChunk]:
+    async def synthesize_stream(self, text: str, voice: str | None = None) -> AsyncGenerator[AudioChunk, None]:
         if not text.strip():
             return  # espeak makes a moment of silence of it
         loop = asyncio.get_running_loop()

