@@ -12,6 +12,7 @@
  * Every start, disconnect and reconnect raises `#attempt`; what an older attempt still awaits is dropped when it arrives.
  */
 
+import { createWhenStarted, firstLiveGeneration, isOver, sleep, whenReady } from "./admission.js";
 import * as api from "./api.js";
 import { Conversation } from "./conversation.js";
 import { EventFeed } from "./events.js";
@@ -24,16 +25,10 @@ import { explain, explainEnd } from "./words.js";
 /** @typedef {"idle"|"creating"|"waiting"|"connecting"|"live"|"reconnecting"|"failed"|"ended"} Phase */
 
 const BACK_OFF_MS = [500, 1_000, 2_000, 4_000, 4_000, 4_000];
-const LOOK_AGAIN_MS = 1_000;
-const READY_WITHIN_MS = 120_000;
-const READY = new Set(["worker_ready", "ready", "speaking"]);
-const OVER = new Set(["error", "closing", "closed"]);
+const FIRST_TRIES = 3;
 const LOST = new Set(["none", "disconnected", "lost"]);
 
 class Superseded extends Error {}
-
-/** @param {number} ms */
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Session {
   /** @type {Phase} */ phase = "idle";
@@ -73,7 +68,11 @@ export class Session {
   async start(avatarId) {
     const attempt = this.#begin("creating");
     await this.#guard(attempt, async () => {
-      const { session_id: id } = await api.createSession(avatarId);
+      const { session_id: id } = await createWhenStarted(avatarId, (error) => {
+        this.#still(attempt);
+        this.words = explain(error);
+        this.#changed();
+      });
       if (attempt !== this.#attempt) return void api.close(id).catch(() => {});
       memory.remember(id);
       await memory.claim(id);
@@ -90,7 +89,7 @@ export class Session {
       if (isGone(error)) return null;
       throw error;
     });
-    if (!hash || OVER.has(hash.state)) return memory.forget(), null;
+    if (!hash || isOver(hash)) return memory.forget(), null;
     const attempt = this.#begin("waiting");
     this.conversation = this.conversation.unsent(); // the feed replays the rest
     void this.#guard(attempt, () => this.#attach(id, attempt, firstLiveGeneration(hash)));
@@ -150,7 +149,7 @@ export class Session {
     this.id = id;
     this.floor.reset(firstGeneration);
     this.#feed = new EventFeed(id, (name, data) => this.#onEvent(name, data), () => void this.#verify());
-    await this.#connect(attempt, 2);
+    await this.#connect(attempt, FIRST_TRIES);
   }
 
   /** Offers again and again until media flows. @param {number} attempt @param {number} tries */
@@ -173,7 +172,10 @@ export class Session {
   async #connectOnce(attempt) {
     const id = /** @type {string} */ (this.id);
     if (this.phase !== "reconnecting") this.#enter("waiting");
-    const { state } = await this.#ready(id, attempt);
+    const { state } = await whenReady(id, () => {
+      this.#still(attempt);
+      return new Promise((resolve) => (this.#nudge = () => resolve(undefined)));
+    });
     if (this.phase !== "reconnecting") this.#enter("connecting");
     this.peer?.close();
     const peer = new Peer(this.iceServers, (stream) => this.onStream(stream), () => void this.#reconnect());
@@ -185,21 +187,6 @@ export class Session {
     this.#still(attempt);
     this.#heardClock.listenTo(streamOf(peer));
     this.#enter("live");
-  }
-
-  /** Waits for the workers: woken by events, decided by the session's own record. @param {string} id @param {number} attempt */
-  async #ready(id, attempt) {
-    const deadline = performance.now() + READY_WITHIN_MS;
-    while (performance.now() < deadline) {
-      const woken = new Promise((resolve) => (this.#nudge = () => resolve(undefined)));
-      const hash = await api.session(id);
-      this.#still(attempt);
-      if (READY.has(hash.state)) return hash;
-      if (OVER.has(hash.state)) throw new api.ApiError(410, "session_closed", hash.ended_reason ?? "");
-      await Promise.race([woken, sleep(LOOK_AGAIN_MS)]);
-      this.#still(attempt);
-    }
-    throw new api.ApiError(0, "never_ready", "");
   }
 
   async #reconnect() {
@@ -216,7 +203,7 @@ export class Session {
     const attempt = this.#attempt;
     const hash = await api.session(this.id).catch((error) => (isGone(error) ? { state: "closed" } : null));
     if (!hash || attempt !== this.#attempt) return;
-    if (OVER.has(hash.state)) this.#end(explainEnd(hash.ended_reason ?? ""));
+    if (isOver(hash)) this.#end(explainEnd(hash.ended_reason ?? ""));
     else if (LOST.has(hash.peer)) await this.#reconnect();
   }
 
@@ -317,14 +304,7 @@ export class Session {
 /** Whether the session itself is over, not only one call to it. @param {unknown} error */
 const isGone = (error) =>
   error instanceof api.ApiError &&
-  (error.status === 410 || (error.status === 404 && !/avatar|model|not_ready|not_loaded/.test(error.code)));
+  (error.status === 410 || error.code === "session_ended" || (error.status === 404 && !/avatar|model|not_ready|not_loaded/.test(error.code)));
 
 /** @param {Peer} peer */
 const streamOf = (peer) => new MediaStream(peer.pc.getReceivers().map((receiver) => receiver.track));
-
-/** The first generation that is not history when a session is taken up again. @param {api.SessionHash} hash */
-function firstLiveGeneration(hash) {
-  const generation = Number(hash.generation ?? 0);
-  const ended = hash.last_turn ? JSON.parse(hash.last_turn).generation : -1;
-  return ended === generation && hash.state !== "speaking" ? generation + 1 : generation;
-}

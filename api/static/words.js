@@ -21,6 +21,12 @@ const BY_CODE = {
   webrtc_failed: ["Sound and picture could not get through.", "A firewall or VPN may block WebRTC (UDP). Allow it, or set a TURN server in .env."],
   webrtc_unsupported: ["This browser cannot play live video.", "WebRTC is missing or switched off. Use a current Chrome, Edge, Firefox or Safari."],
   never_ready: ["The avatar did not become ready.", "Look at the workers with “opentalking logs”, then start again."],
+  model_unusable: ["The model cannot be used just now.", "Look at /models for the reason, or choose another avatar."],
+  avatar_unusable: ["This avatar cannot be shown.", "Its files are damaged or incomplete. Choose another one."],
+  voice_unusable: ["This voice is not available.", "Look at /voices for what there is."],
+  text_empty: ["There is nothing to say.", "Type a line first."],
+  store_unavailable: ["The server cannot reach Redis.", "Check that Redis is running (opentalking status), then try again."],
+  internal: ["The server made a mistake.", "Try again; its log says more (opentalking logs)."],
   too_large: ["The text is too long.", "Shorten it and send it again."],
   llm_failed: ["The language model gave no answer.", "Check OPENTALKING_LLM_BASE_URL, the model's name and its key in .env."],
   tts_failed: ["The voice failed.", "Check the speech provider and its key in .env, or use the offline voice."],
@@ -38,7 +44,15 @@ const SAME_AS = {
   worker_unreachable: "worker_gone",
   worker_timeout: "timeout",
   capacity: "at_capacity",
-  model_unavailable: "model_not_found",
+  model_unavailable: "model_unusable",
+  unknown_model: "model_not_found",
+  unknown_voice: "voice_unusable",
+  unknown_tts_provider: "voice_unusable",
+  tts_unavailable: "voice_unusable",
+  no_answer: "timeout",
+  http_500: "internal",
+  http_502: "unreachable",
+  http_503: "unreachable",
   body_too_large: "too_large",
   payload_too_large: "too_large",
   text_too_long: "too_large",
@@ -58,6 +72,7 @@ const ENDED = [
  */
 export function explain(failure) {
   const code = failure.code ?? "";
+  if (code === "session_over") return explainEnd(failure.detail ?? "");
   const known = BY_CODE[code] ?? BY_CODE[SAME_AS[/** @type {keyof typeof SAME_AS} */ (code)]];
   if (known) return { title: known[0], hint: known[1] };
   const detail = (failure.detail ?? failure.message ?? "").trim();

@@ -27,7 +27,7 @@ export class LatencyView {
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     const total = totalMs(all);
-    setText(byId("latency-total"), total ? `${inWords(total)} to the first sound` : "Latency, stage by stage");
+    setText(byId("latency-total"), total ? `${inWords(total)} to the first ${heardMs === null ? "packet sent" : "sound heard"}` : "Latency, stage by stage");
     byId("latency").dataset.generation = String(timing?.generation ?? "");
     for (const { stage, label, what, startMs, endMs } of all) {
       const { node, bar, figure, words } = /** @type {any} */ (this.#rows.get(stage));

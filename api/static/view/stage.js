@@ -21,8 +21,8 @@ export function stateOf(session) {
 function curtainOf(session, name) {
   const more = session.tries > 1 ? `Try ${session.tries}.` : "";
   switch (session.phase) {
-    case "idle": return [name, "Real-time voice and video. No microphone needed: you type.", "Start talking"];
-    case "creating": return ["Opening the conversation…", "", ""];
+    case "idle": return ["", `You type, ${name} answers aloud.`, "Start talking"];
+    case "creating": return session.words ? [session.words.title, "It goes on by itself.", ""] : ["Opening the conversation…", "", ""];
     case "waiting":
       if (session.queuePosition > 0) return [`You are number ${session.queuePosition} in line.`, "It starts by itself.", ""];
       return ["Waking up the avatar…", "The first time takes a few seconds.", ""];
@@ -97,10 +97,10 @@ export class Stage {
     this.#renderPreview(avatar);
     const subtitle = phase === "live" ? floor.subtitle : "";
     byId("subtitle").classList.toggle("shown", Boolean(subtitle));
-    setText(byId("subtitle"), subtitle);
+    setText(byId("subtitle-text"), subtitle);
     byId("stop").disabled = phase !== "live" || !floor.busy;
     byId("controls").hidden = !["creating", "waiting", "connecting", "live", "reconnecting"].includes(phase);
-    const [title, hint, button] = curtainOf(this.session, avatar?.name || avatar?.id || "OpenTalking");
+    const [title, hint, button] = curtainOf(this.session, avatar?.name || avatar?.id || "a face");
     byId("curtain").hidden = phase === "live";
     setText(byId("message-title"), title);
     setText(byId("message-hint"), hint);

@@ -14,7 +14,7 @@ function fit() {
 
 function fold() {
   const details = byId("latency-details");
-  details.open = !NARROW.matches;
+  details.open = byId("toy-note-details").open = !NARROW.matches;
   // On a wide page it is always open: then the summary is a heading, not a switch.
   const summary = details.querySelector("summary");
   if (NARROW.matches) summary.removeAttribute("tabindex");
@@ -23,6 +23,9 @@ function fold() {
 
 export function followViewport() {
   (globalThis.visualViewport ?? window).addEventListener("resize", fit);
+  byId("latency-details").addEventListener("toggle", (/** @type {any} */ { target }) => {
+    if (target.open && NARROW.matches) byId("latency").scrollIntoView({ block: "end" });
+  });
   NARROW.addEventListener("change", () => {
     fold();
     fit();
