@@ -35,7 +35,7 @@ from opentalking.models.portrait.shapes import (
 from opentalking.models.portrait.visemes import SHAPES
 from opentalking.types import Float32, UInt8
 
-RIG_VERSION = 3  # raise when anything here or in what it calls changes: cached rigs are then rebuilt
+RIG_VERSION = 1  # raise when anything here or in what it calls changes: cached rigs are then rebuilt
 STEP = 4  # pixels between nodes of the mouth fields
 _TAPER_NODES = 6  # over this many nodes the mouth fields fade out at their border
 _SMOOTHING = 2.0  # px²
@@ -66,8 +66,10 @@ class Rig:
     eye_left: UInt8
 
 
-def build_rig(bgr: UInt8, landmarks: Float32, flat_teeth: bool = False) -> Rig:
-    """The rig of a picture, uint8 BGR (height, width, 3) with even sides, and its landmarks (468, 3)."""
+def build_rig(bgr: UInt8, landmarks: Float32, drawn: bool = False) -> Rig:
+    """The rig of a picture, uint8 BGR (height, width, 3) with even sides, and its landmarks (468, 3).
+
+    `drawn` characters get one white band for teeth and painted lids."""
     shapes = fit_shapes(landmarks)
     points = landmarks[:, :2]
     closing, is_open = _closing(points, shapes)
@@ -76,9 +78,9 @@ def build_rig(bgr: UInt8, landmarks: Float32, flat_teeth: bool = False) -> Rig:
     seam = _open_seam(points) if is_open else _closed_seam(bgr, points, shapes.eye_distance)
     seam_upper, seam_lower = moved[:, INNER_UPPER].copy(), moved[:, INNER_LOWER].copy()
     seam_upper[-1] = seam_lower[-1] = 0  # the seam is where the lips meet once closed
-    sprites = interior.build_sprites(bgr, landmarks, seam, flat_teeth)
+    sprites = interior.build_sprites(bgr, landmarks, seam, drawn)
     head, head_box = motion.build_fields(points, shapes.eye_distance, bgr.shape[1], bgr.shape[0])
-    eye_boxes, (eye_right, eye_left) = eyes.build_patches(bgr, points, shapes.eye_distance)
+    eye_boxes, (eye_right, eye_left) = eyes.build_patches(bgr, points, shapes.eye_distance, drawn)
     return Rig(
         source=to_i420(bgr),
         roi=np.array(box, np.float32),
