@@ -77,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tts_provider: Annotated[str, _doc("Voice engine of a session that names none: piper or espeak")] = "piper"
     tts_voice: Annotated[str, _doc("Voice of that engine; empty: its default")] = ""
     tts_voice_path: Annotated[str, _doc("Piper voice (.onnx beside .onnx.json); empty: the packaged voice")] = ""
+    tts_plugins: Annotated[str, _doc("Further voice engines, comma-separated name=module:Class")] = ""
     tts_threads: Annotated[Count, _doc("Threads of the voice engine")] = 1
     flashtalk_tts_boundary_fade_ms: Annotated[Millis, _doc("Fade at both edges of a sentence, ms")] = 18
     flashtalk_tts_tail_fade_ms: Annotated[Millis, _doc("Fade at the end of a turn, ms")] = 80

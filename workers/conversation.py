@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,7 +107,7 @@ class ConversationSession:
     async def _run(self, turn: Turn, asked: str, tts: TTSAdapter, voice: str) -> None:
         emit = self._emitter(turn.generation)
         emit("status", {"stage": "thinking"})
-        deltas: AsyncIterator[str] = verbatim(asked)
+        deltas: AsyncGenerator[str, None] = verbatim(asked)
         if turn.kind == "chat":
             self._conversation.add_user(asked)
             self._conversation.begin_assistant()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Literal
 
 from opentalking.config import Settings
@@ -63,7 +63,7 @@ class Turn:
 
     async def run(
         self,
-        deltas: AsyncIterator[str],
+        deltas: AsyncGenerator[str, None],
         config: Settings,
         tts: TTSAdapter,
         voice: str,
@@ -79,12 +79,13 @@ class Turn:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await writing
 
-    async def _write(self, deltas: AsyncIterator[str], splitter: SentenceSplitter) -> None:
+    async def _write(self, deltas: AsyncGenerator[str, None], splitter: SentenceSplitter) -> None:
         """Deltas to fragments; the end of the queue is None, whatever happens."""
         try:
-            async for delta in deltas:
-                for fragment in splitter.feed(delta):
-                    await self._put(fragment)
+            async with contextlib.aclosing(deltas):
+                async for delta in deltas:
+                    for fragment in splitter.feed(delta):
+                        await self._put(fragment)
             for fragment in splitter.flush():
                 await self._put(fragment)
         finally:
@@ -110,7 +111,7 @@ class Turn:
             self.fragments.append(fragment)
             self._emit("tts", {"stage": "start", "sentence_index": index, "ms_elapsed": self._elapsed_ms()})
             shaper.start_fragment(index)
-            async with contextlib.aclosing(tts.synthesize_stream(text, voice or None)) as chunks:  # type: ignore[type-var]
+            async with contextlib.aclosing(tts.synthesize_stream(text, voice or None)) as chunks:
                 async for chunk in chunks:
                     if index == 0:
                         self._note_first_pcm()
@@ -142,10 +143,10 @@ class Turn:
             fragment.samples += info.samples
 
 
-async def reply_deltas(llm: LLMAdapter, messages: list[Message], turn: Turn, emit: Emit) -> AsyncIterator[str]:
+async def reply_deltas(llm: LLMAdapter, messages: list[Message], turn: Turn, emit: Emit) -> AsyncGenerator[str, None]:
     """The model's answer as it comes, without its thoughts; every delta is also told to the client."""
     thoughts = ThinkFilter()
-    async with contextlib.aclosing(llm.chat_stream(messages)) as stream:  # type: ignore[type-var]
+    async with contextlib.aclosing(llm.chat_stream(messages)) as stream:
         async for delta in stream:
             turn.note("llm_first_token_ms")
             if visible := thoughts.feed(delta):
@@ -156,6 +157,6 @@ async def reply_deltas(llm: LLMAdapter, messages: list[Message], turn: Turn, emi
         yield rest
 
 
-async def verbatim(text: str) -> AsyncIterator[str]:
+async def verbatim(text: str) -> AsyncGenerator[str, None]:
     """A given text as a stream of one delta."""
     yield text

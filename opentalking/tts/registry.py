@@ -14,14 +14,14 @@ _ADAPTERS = {  # name -> module:class, in order of preference
 }
 
 
-def list_tts() -> list[str]:
+def list_tts(settings: Settings) -> list[str]:
     """Names of all engines, whether they can be used here or not."""
-    return list(_ADAPTERS)
+    return list(_targets(settings))
 
 
 def create_tts(name: str, settings: Settings) -> TTSAdapter:
     """A new adapter, not yet warmed. Raises TTSError for an unknown name, or with what is missing."""
-    adapter = _adapter_class(name)
+    adapter = _adapter_class(name, settings)
     if reason := adapter.missing(settings):
         raise TTSError(f"{name}: {reason}")
     return adapter(settings)
@@ -29,13 +29,13 @@ def create_tts(name: str, settings: Settings) -> TTSAdapter:
 
 def available(settings: Settings) -> dict[str, str | None]:
     """Every engine with the reason why it cannot be used here, None when it can."""
-    return {name: _adapter_class(name).missing(settings) for name in _ADAPTERS}
+    return {name: _adapter_class(name, settings).missing(settings) for name in _targets(settings)}
 
 
 def pick_tts(settings: Settings) -> str:
     """The configured engine if it can be used, else the first that can. Raises TTSError when none can."""
     reasons = available(settings)
-    _adapter_class(settings.tts_provider)  # a misspelt name is not silently replaced
+    _adapter_class(settings.tts_provider, settings)  # a misspelt name is not silently replaced
     for name in (settings.tts_provider, *reasons):
         if reasons[name] is None:
             return name
@@ -50,10 +50,22 @@ class _AdapterClass(Protocol):
     def missing(self, settings: Settings) -> str | None: ...
 
 
-def _adapter_class(name: str) -> _AdapterClass:
-    if name not in _ADAPTERS:
-        raise TTSError(f"there is no voice engine {name!r}; there are {', '.join(_ADAPTERS)}")
-    module, _, attribute = _ADAPTERS[name].partition(":")
+def _targets(settings: Settings) -> dict[str, str]:
+    """name -> module:class of the packaged engines and of OPENTALKING_TTS_PLUGINS."""
+    targets = dict(_ADAPTERS)
+    for entry in filter(None, (part.strip() for part in settings.tts_plugins.split(","))):
+        name, equals, target = entry.partition("=")
+        if not (name and equals and ":" in target):
+            raise TTSError(f"OPENTALKING_TTS_PLUGINS: {entry!r} is not name=module:Class")
+        targets[name] = target
+    return targets
+
+
+def _adapter_class(name: str, settings: Settings) -> _AdapterClass:
+    targets = _targets(settings)
+    if name not in targets:
+        raise TTSError(f"there is no voice engine {name!r}; there are {', '.join(targets)}")
+    module, _, attribute = targets[name].partition(":")
     adapter: _AdapterClass = getattr(import_module(module), attribute)
     return adapter
 

@@ -18,7 +18,7 @@ from opentalking.types import Int16
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 
 
-@pytest.fixture(scope="module", params=list_tts())
+@pytest.fixture(scope="module", params=list_tts(Settings()))
 def tts(request: pytest.FixtureRequest, voice_settings: Settings) -> Iterator[TTSAdapter]:
     if reason := available(voice_settings)[request.param]:
         pytest.skip(reason)

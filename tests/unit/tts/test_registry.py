@@ -16,7 +16,7 @@ from opentalking.tts.registry import available, create_tts, list_tts, pick_tts
 def test_every_engine_is_listed_with_the_reason_why_it_cannot_be_used(tmp_path: Path) -> None:
     broken = Settings(tts_voice_path=str(tmp_path / "none.onnx"))
     reasons = available(broken)
-    assert list(reasons) == list_tts()
+    assert list(reasons) == list_tts(Settings())
     assert reasons["piper"]
     with pytest.raises(TTSError, match="piper: "):
         create_tts("piper", broken)
@@ -46,3 +46,14 @@ def test_asking_what_is_available_imports_no_gpl_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_plugin_is_an_engine_like_the_packaged_ones() -> None:
+    settings = Settings(tts_plugins="mine=opentalking.tts.adapters.espeak:EspeakTTS")
+    assert "mine" in list_tts(settings)
+    assert available(settings)["mine"] == available(settings)["espeak"]
+
+
+def test_a_plugin_written_wrongly_is_named() -> None:
+    with pytest.raises(TTSError, match="OPENTALKING_TTS_PLUGINS: 'mine' is not name=module:Class"):
+        list_tts(Settings(tts_plugins="mine"))

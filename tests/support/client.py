@@ -1,0 +1,171 @@
+"""A client of the server as any other would write it: HTTP, SSE and an aiortc receiver. Nothing of ours is imported."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import numpy as np
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+
+
+@dataclass
+class Receiver:
+    """What a browser would get: decoded sound (48 kHz mono) with arrival times, pictures as I420 with arrival times."""
+
+    keep_pictures: bool = False
+    sound: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    pictures: list[tuple[float, int, np.ndarray | None]] = field(default_factory=list)
+    connection: RTCPeerConnection = field(default_factory=RTCPeerConnection)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    first_picture: asyncio.Event = field(default_factory=asyncio.Event)
+    loud: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def offer(self) -> str:
+        self.connection.addTransceiver("video", direction="recvonly")
+        self.connection.addTransceiver("audio", direction="recvonly")
+        self.connection.on("track", self._on_track)
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        return self.connection.localDescription.sdp
+
+    async def accept(self, sdp: str) -> None:
+        await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+
+    def _on_track(self, track: Any) -> None:
+        self._tasks.append(asyncio.create_task(self._hear(track) if track.kind == "audio" else self._see(track)))
+
+    async def _hear(self, track: Any) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                pcm = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
+                self.sound.append((time.time(), pcm))
+                if np.abs(pcm).max(initial=0) > 1000:
+                    self.loud.set()
+
+    async def _see(self, track: Any) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                picture = frame.to_ndarray(format="yuv420p") if self.keep_pictures else None
+                self.pictures.append((time.time(), frame.pts, picture))
+                self.first_picture.set()
+
+    def samples(self) -> np.ndarray:
+        return np.concatenate([pcm for _, pcm in self.sound]) if self.sound else np.zeros(0, np.int16)
+
+    async def close(self) -> None:
+        await self.connection.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class Events:
+    """A session's SSE stream, read in the background."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, last_event_id: str | None = None) -> None:
+        self.seen: list[tuple[str, str, dict[str, Any]]] = []  # id, event, data
+        self._changed = asyncio.Condition()
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        self._task = asyncio.create_task(self._read(session, url, headers))
+
+    async def _read(self, session: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> None:
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
+        async with session.get(url, headers=headers, timeout=timeout) as response:
+            async for event in _parse(response.content):
+                async with self._changed:
+                    self.seen.append(event)
+                    self._changed.notify_all()
+
+    async def wait(
+        self, name: str, where: Callable[[dict[str, Any]], bool] = lambda data: True, timeout_s: float = 60.0
+    ) -> dict[str, Any]:
+        """The first event of that name (seen or to come) whose data satisfies `where`."""
+
+        def find() -> dict[str, Any] | None:
+            return next((data for _, event, data in self.seen if event == name and where(data)), None)
+
+        async with asyncio.timeout(timeout_s), self._changed:
+            await self._changed.wait_for(lambda: find() is not None)
+            found = find()
+            assert found is not None
+            return found
+
+    def names(self) -> list[str]:
+        return [event for _, event, _ in self.seen]
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+async def _parse(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, str, dict[str, Any]]]:
+    fields: dict[str, str] = {}
+    async for line in content:
+        text = line.decode().rstrip("\r\n")
+        if text:
+            key, _, value = text.partition(":")
+            fields[key] = value.removeprefix(" ")
+        elif "data" in fields:
+            yield fields.get("id", ""), fields.get("event", "message"), json.loads(fields["data"])
+            fields = {}
+
+
+class Client:
+    """One user. `async with Client(base) as client: await client.create(); await client.connect(); …`."""
+
+    def __init__(self, base: str, keep_pictures: bool = False) -> None:
+        self.base = base.rstrip("/")
+        self.session_id = ""
+        self.receiver = Receiver(keep_pictures)
+        self.http: aiohttp.ClientSession
+        self.events: Events
+
+    async def __aenter__(self) -> Client:
+        self.http = aiohttp.ClientSession()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.receiver.close()
+        if self.session_id:
+            await self.call("DELETE", "", allow=(200, 404))
+            await self.events.close()
+        await self.http.close()
+
+    async def request(self, method: str, path: str, body: Any = None, allow: tuple[int, ...] = (200,)) -> Any:
+        async with self.http.request(method, self.base + path, json=body) as response:
+            text = await response.text()
+            assert response.status in allow, f"{method} {path}: {response.status} {text}"
+            return json.loads(text)
+
+    async def call(self, method: str, action: str, body: Any = None, allow: tuple[int, ...] = (200,)) -> Any:
+        """A request about this session."""
+        return await self.request(method, f"/sessions/{self.session_id}{action}", body, allow)
+
+    async def create(self, **fields: Any) -> str:
+        answer = await self.request("POST", "/sessions", {"avatar_id": "presenter", **fields})
+        self.session_id = answer["session_id"]
+        self.events = Events(self.http, f"{self.base}/sessions/{self.session_id}/events")
+        await self.events.wait("session.queued", lambda data: data["position"] == 0)
+        return self.session_id
+
+    async def connect(self) -> None:
+        """Offer, answer, first picture."""
+        answer = await self.call("POST", "/webrtc/offer", {"sdp": await self.receiver.offer(), "type": "offer"})
+        await self.receiver.accept(answer["sdp"])
+        await asyncio.wait_for(self.receiver.first_picture.wait(), 60)
+        await self.call("POST", "/start")
+
+    async def reconnect(self) -> None:
+        """As after a reload: the old connection is closed, a new offer is made for the same session."""
+        await self.receiver.close()
+        self.receiver = Receiver(self.receiver.keep_pictures)
+        await self.connect()
