@@ -1,6 +1,7 @@
 /** The page: wires the session to its views. State flows one way, session → views, at most once a display frame. */
 
 import * as api from "./api.js";
+import { recall } from "./memory.js";
 import { Session } from "./session.js";
 import { byId, setText } from "./view/dom.js";
 import { Composer } from "./view/composer.js";
@@ -52,6 +53,7 @@ async function learnTheServer() {
   const health = await api.health();
   session.iceServers = health.ice_servers ?? [];
   showToyNote(health);
+  document.body.classList.remove("loading");
   const engines = [health.llm?.model, health.tts?.provider, health.default_model].filter((name) => typeof name === "string" && name);
   setText(byId("engines"), engines.join(" · "));
   avatars = await api.avatars();
@@ -66,7 +68,7 @@ async function learnTheServer() {
 async function connect() {
   const mayContinue = session.phase === "failed";
   session.opening();
-  composer.focus();
+  if (matchMedia("(pointer: fine)").matches) composer.focus(); // elsewhere it would raise the keyboard over the face
   try {
     if (mayContinue && (await session.resume()) !== null) return;
     if (!avatars.length) await learnTheServer();
@@ -79,11 +81,15 @@ async function connect() {
 async function open() {
   render();
   try {
-    const [avatar] = await Promise.all([session.resume(), learnTheServer()]);
+    if (recall()) session.opening();
+    await learnTheServer();
+    const avatar = await session.resume();
     if (avatar) choose(avatar);
     else if (avatar === null && new URLSearchParams(location.search).has("autostart")) await connect();
   } catch (error) {
     session.fail(explain(/** @type {api.ApiError} */ (error)));
+  } finally {
+    document.body.classList.remove("loading");
   }
 }
 

@@ -84,12 +84,12 @@ export class Session {
   /** The session this tab was in before a reload. @returns {Promise<string | null>} its avatar, or null when it is gone */
   async resume() {
     const id = memory.recall();
-    if (!id || !(await memory.claim(id))) return null;
-    const hash = await api.session(id).catch((error) => {
-      if (isGone(error)) return null;
-      throw error;
-    });
-    if (!hash || isOver(hash)) return memory.forget(), null;
+    const hash = id && (await memory.claim(id)) ? await this.#record(id) : null;
+    if (!id || !hash || isOver(hash)) {
+      memory.forget();
+      this.#enter("idle");
+      return null;
+    }
     const attempt = this.#begin("waiting");
     this.conversation = this.conversation.unsent(); // the feed replays the rest
     void this.#guard(attempt, () => this.#attach(id, attempt, firstLiveGeneration(hash)));
@@ -141,6 +141,16 @@ export class Session {
     } catch (error) {
       this.notice = explain(/** @type {api.ApiError} */ (error));
       this.#changed();
+    }
+  }
+
+  /** @param {string} id @returns {Promise<api.SessionHash | null>} null when the session is gone */
+  async #record(id) {
+    try {
+      return await api.session(id);
+    } catch (error) {
+      if (isGone(error)) return null;
+      throw error;
     }
   }
 
@@ -201,9 +211,9 @@ export class Session {
   async #verify() {
     if (this.phase !== "live" || !this.id) return;
     const attempt = this.#attempt;
-    const hash = await api.session(this.id).catch((error) => (isGone(error) ? { state: "closed" } : null));
-    if (!hash || attempt !== this.#attempt) return;
-    if (isOver(hash)) this.#end(explainEnd(hash.ended_reason ?? ""));
+    const hash = await this.#record(this.id).catch(() => undefined); // no answer: the connection itself will tell
+    if (hash === undefined || attempt !== this.#attempt) return;
+    if (!hash || isOver(hash)) this.#end(explainEnd(hash?.ended_reason ?? ""));
     else if (LOST.has(hash.peer)) await this.#reconnect();
   }
 

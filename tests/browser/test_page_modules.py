@@ -1,0 +1,247 @@
+"""The page's own modules, run where they live: in Chromium, from the files that are served; no server behind them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from playwright.async_api import Browser, Page, async_playwright
+
+pytestmark = pytest.mark.browser
+
+API = Path(__file__).parents[2] / "api"
+STATIC = API / "static"
+CHROMIUM_ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+
+SPOKEN_TURN = [
+    ["speech.started", {"generation": 1, "text": "Who are you?"}],
+    ["status", {"generation": 1, "stage": "thinking"}],
+    ["llm", {"generation": 1, "delta": "I am **a face**. "}],
+    ["llm", {"generation": 1, "delta": "I run here."}],
+    ["speech.media_started", {"generation": 1}],
+    ["subtitle.chunk", {"generation": 1, "text": "I am a face.", "is_final": False, "fragment": 0}],
+]
+
+
+@pytest_asyncio.fixture
+async def base_url() -> AsyncIterator[str]:
+    """The page and its files; every API call gets the 404 of a server that is not one."""
+    app = web.Application()
+
+    async def index(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(STATIC / "index.html")
+
+    app.add_routes([web.get("/", index), web.static("/static", STATIC)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGS)
+        yield opened
+        await opened.close()
+
+
+@pytest_asyncio.fixture
+async def page(browser: Browser, base_url: str) -> AsyncIterator[Page]:
+    context = await browser.new_context(base_url=base_url, viewport={"width": 1280, "height": 800})
+    opened = await context.new_page()
+    await opened.goto("/")
+    yield opened
+    await context.close()
+
+
+async def conversation_after(page: Page, events: list[Any]) -> list[dict[str, Any]]:
+    turns: list[dict[str, Any]] = await page.evaluate(
+        """async (events) => {
+            const { Conversation } = await import("/static/conversation.js");
+            const conversation = new Conversation();
+            for (const [name, data] of events) conversation.apply(name, data);
+            return conversation.turns;
+        }""",
+        events,
+    )
+    return turns
+
+
+async def floor_after(page: Page, events: list[Any], first_generation: int = 0) -> dict[str, Any]:
+    floor: dict[str, Any] = await page.evaluate(
+        """async ([events, first]) => {
+            const { Floor } = await import("/static/floor.js");
+            const floor = new Floor(() => {});
+            floor.reset(first);
+            for (const [name, data] of events) floor.apply(name, data);
+            return { stage: floor.stage, subtitle: floor.subtitle, generation: floor.generation };
+        }""",
+        [events, first_generation],
+    )
+    return floor
+
+
+async def test_the_heard_text_follows_the_subtitles_and_the_rest_stays_pending(page: Page) -> None:
+    [turn] = await conversation_after(page, SPOKEN_TURN)
+    assert (turn["person"], turn["kind"], turn["state"]) == ("Who are you?", "ask", "speaking")
+    assert turn["heard"] == "I am a face."
+    rest = await page.evaluate(
+        """async ([full, heard]) => (await import("/static/conversation.js")).unheard(full, heard)""",
+        [turn["full"], turn["heard"]],
+    )
+    assert rest.strip() == "I run here."
+
+
+async def test_an_interrupted_turn_keeps_only_what_was_heard_and_is_marked(page: Page) -> None:
+    ended = ["speech.ended", {"generation": 1, "text": "I am a face.", "interrupted": True}]
+    [turn] = await conversation_after(page, [*SPOKEN_TURN, ended])
+    assert (turn["heard"], turn["state"]) == ("I am a face.", "interrupted")
+
+
+async def test_a_new_turn_ends_the_one_before_even_when_its_end_was_never_told(page: Page) -> None:
+    turns = await conversation_after(page, [*SPOKEN_TURN, ["speech.started", {"generation": 2, "text": "Wait."}]])
+    assert [turn["state"] for turn in turns] == ["interrupted", "thinking"]
+
+
+async def test_the_line_just_sent_and_the_event_that_tells_of_it_are_one_turn(page: Page) -> None:
+    turns = await page.evaluate(
+        """async () => {
+            const { Conversation } = await import("/static/conversation.js");
+            const conversation = new Conversation();
+            conversation.sent("ask", "one");
+            conversation.sent("say", "two");
+            conversation.apply("speech.started", { generation: 2, text: "two" });
+            return conversation.turns;
+        }"""
+    )
+    assert [(turn["person"], turn["generation"], turn["state"]) for turn in turns] == [
+        ("one", None, "interrupted"),
+        ("two", 2, "thinking"),
+    ]
+
+
+async def test_fragments_are_joined_with_a_space_only_where_the_language_has_one(page: Page) -> None:
+    joined = await page.evaluate(
+        """async () => {
+            const { join } = await import("/static/conversation.js");
+            return [join("", "Hello."), join("Hello.", "You."), join("Hello. ", "You."), join("你好。", "世界！")];
+        }"""
+    )
+    assert joined == ["Hello.", "Hello. You.", "Hello. You.", "你好。世界！"]
+
+
+async def test_the_subtitle_is_there_while_its_sound_is_and_gone_at_the_end(page: Page) -> None:
+    assert await floor_after(page, SPOKEN_TURN) == {"stage": "speaking", "subtitle": "I am a face.", "generation": 1}
+    ended = ["speech.ended", {"generation": 1, "text": "I am a face.", "interrupted": False}]
+    assert await floor_after(page, [*SPOKEN_TURN, ended]) == {"stage": "listening", "subtitle": "", "generation": 1}
+
+
+async def test_late_news_of_an_older_generation_changes_nothing(page: Page) -> None:
+    late = [
+        ["speech.started", {"generation": 2, "text": "Wait."}],
+        ["subtitle.chunk", {"generation": 1, "text": "old", "is_final": True}],
+        ["speech.ended", {"generation": 1, "text": "old", "interrupted": True}],
+    ]
+    assert await floor_after(page, [*SPOKEN_TURN, *late]) == {"stage": "thinking", "subtitle": "", "generation": 2}
+
+
+async def test_replayed_history_moves_neither_the_state_nor_the_subtitle(page: Page) -> None:
+    assert await floor_after(page, SPOKEN_TURN, first_generation=2) == {
+        "stage": "listening",
+        "subtitle": "",
+        "generation": 2,
+    }
+
+
+async def test_the_waterfall_has_no_gap_and_skips_a_stage_that_was_not_used(page: Page) -> None:
+    timing = {"first_fragment_ms": 4, "tts_first_pcm_ms": 90, "first_av_ms": 110, "first_rtp_ms": 130}
+    rows = await page.evaluate("""async (timing) => (await import("/static/waterfall.js")).rows(timing, 250)""", timing)
+    assert [row["stage"] for row in rows] == ["llm", "sentence", "voice", "face", "sent", "heard"]
+    assert rows[0]["endMs"] is None
+    assert [(row["startMs"], row["endMs"]) for row in rows[1:]] == [(0, 4), (4, 90), (90, 110), (110, 130), (130, 250)]
+
+
+async def test_stream_ids_are_ordered_by_time_then_sequence_not_as_text(page: Page) -> None:
+    pairs = [["0", "1-0"], ["9-0", "10-0"], ["10-2", "10-10"], ["10-2", "10-2"], ["10-3", "10-2"], ["11-0", "10-9"]]
+    told = await page.evaluate(
+        """async (pairs) => {
+            const { notAfter } = await import("/static/events.js");
+            return pairs.map(([a, b]) => notAfter(a, b));
+        }""",
+        pairs,
+    )
+    assert told == [True, True, True, True, False, False]
+
+
+async def test_every_error_code_that_a_person_can_meet_has_words(page: Page) -> None:
+    wrong_request = {
+        "invalid_field",
+        "invalid_json",
+        "invalid_sdp",
+        "invalid_event_id",
+        "unsupported_media_type",
+        "not_found",
+    }
+    sources = "\n".join(path.read_text() for path in API.rglob("*.py"))
+    codes = sorted(set(re.findall(r'ApiError\(\s*\d{3},\s*"([a-z_]+)"', sources)) - wrong_request)
+    titles = await page.evaluate(
+        """async (codes) => {
+            const { explain } = await import("/static/words.js");
+            return codes.map((code) => explain({ code }).title);
+        }""",
+        codes,
+    )
+    missing = [code for code, title in zip(codes, titles, strict=True) if title == "Something went wrong."]
+    assert codes and not missing, f"api/static/words.js has no words for {missing}"
+
+
+async def test_a_server_that_does_not_answer_is_said_in_words_with_a_way_on(page: Page) -> None:
+    await page.route("**/health", lambda route: route.abort())
+    await page.reload()
+    await page.wait_for_selector("body[data-phase=failed]")
+    assert await page.inner_text("#message-title") == "The server does not answer."
+    assert "opentalking status" in await page.inner_text("#message-hint")
+    assert await page.inner_text("#connect") == "Try again"
+    assert await page.get_attribute("#state", "data-state") == "error"
+
+
+async def test_on_a_phone_nothing_is_cut_off_and_the_message_box_stays_above_the_keyboard(page: Page) -> None:
+    for height in (844, 470):
+        await page.set_viewport_size({"width": 390, "height": height})
+        await page.wait_for_function(
+            "(height) => document.documentElement.style.getPropertyValue('--viewport-height') === `${height}px`",
+            arg=height,
+        )
+        assert await page.evaluate("document.documentElement.scrollWidth") == 390
+        box = await page.locator("#composer").bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390
+        assert box["y"] + box["height"] <= height
+
+
+async def test_the_keyboard_reaches_every_control_and_shows_where_it_is(page: Page) -> None:
+    await page.wait_for_selector("body:not(.loading)")
+    seen: dict[str, str] = {}
+    for _ in range(12):
+        await page.keyboard.press("Tab")
+        name, outline = await page.evaluate(
+            """() => {
+                const at = document.activeElement;
+                const shown = at.name === "mode" ? at.nextElementSibling : at.id === "line" ? at.form : at;
+                const style = getComputedStyle(shown);
+                const ring = style.outlineStyle !== "none" || (at.id === "line" && style.boxShadow !== "none");
+                return [at.id || at.name || at.className || at.tagName, ring ? "ring" : "none"];
+            }"""
+        )
+        seen[name] = outline
+    assert {"connect", "log", "line", "mode"} <= seen.keys()
+    assert "none" not in {ring for name, ring in seen.items() if name != "BODY"}, seen
