@@ -11,6 +11,8 @@ from api.app import create_app
 from opentalking.config import Settings, settings
 from opentalking.store import Store
 
+log = logging.getLogger("api")
+
 DEFAULT_REDIS_PORT = 6379
 SHUTDOWN_S = 2.0
 
@@ -41,7 +43,7 @@ def main() -> None:
         loop=uvloop.new_event_loop(),
         shutdown_timeout=SHUTDOWN_S,
         access_log=None,
-        print=None,
+        print=lambda _: log.info("listening on %s", chosen.public_base()),
     )
 
 

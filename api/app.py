@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from api import context, middleware, openapi
+from api.ice import ice_servers
 from api.instruments import Instruments
 from api.janitor import Janitor
 from api.routes import ROUTES, page
@@ -34,6 +35,7 @@ def create_app(settings: Settings, store: Store) -> web.Application:
     app[context.FOLLOWERS] = context.Followers()
     app[context.PING_S] = PING_S
     app[context.PICK_UP_S] = PICK_UP_S
+    app[context.ICE_SERVERS] = ice_servers(settings)
     app[context.OPENAPI] = msgspec.json.encode(openapi.document(ROUTES))
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.serve())
@@ -46,7 +48,8 @@ def create_app(settings: Settings, store: Store) -> web.Application:
 
 
 async def _janitor(app: web.Application) -> AsyncIterator[None]:
-    janitor = Janitor(app[context.STORE], app[context.SETTINGS].session_idle_timeout_s)
+    settings = app[context.SETTINGS]
+    janitor = Janitor(app[context.STORE], max(settings.session_idle_timeout_s, settings.peer_grace_s))
     task = asyncio.create_task(janitor.run(), name="janitor")
     yield
     task.cancel()
@@ -56,5 +59,6 @@ async def _janitor(app: web.Application) -> AsyncIterator[None]:
 
 async def _end_streams(app: web.Application) -> None:
     """Open event streams would hold the process up; their clients reconnect to the next one."""
-    for task in list(app[context.FOLLOWERS]):
+    followers = app[context.FOLLOWERS]
+    for task in tuple(followers):
         task.cancel()

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from api.errors import ApiError, session_not_found
 from api.instruments import Instruments
+from api.schemas import IceServer
 from opentalking.avatars import avatars_dir
 from opentalking.config import Settings
 from opentalking.store import Session, Store
@@ -25,6 +26,7 @@ ADMISSION = web.AppKey("admission", asyncio.Lock)  # one placement at a time: ea
 FOLLOWERS = web.AppKey("followers", Followers)
 PING_S = web.AppKey("ping_s", float)  # silence after which an event stream says so
 PICK_UP_S = web.AppKey("pick_up_s", float)  # how long an offer waits for a session that is being loaded
+ICE_SERVERS = web.AppKey("ice_servers", list[IceServer])
 OPENAPI = web.AppKey("openapi", bytes)
 
 

@@ -2,6 +2,7 @@
 
 Every API process has one, one at a time works (a lease in Redis). A worker counts as gone when its heartbeat was
 missing in two sweeps in a row: after an outage of Redis itself all heartbeats are missing for a moment.
+A session without a browser is ended by its rtc worker; here only if that failed to, hence IDLE_MARGIN_S later.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import logging
 import secrets
 import time
+from contextlib import suppress
 
 from api.routes.sessions import send_close
 from opentalking.store import ROLES, Session, Store, StoreError
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 
 SWEEP_S = 1.0
 LEASE_S = 4.0
+IDLE_MARGIN_S = 10.0
 CLOSING_S = 5.0  # an API process that died between two steps left it so
 LEASE = "janitor"
 
@@ -43,7 +46,8 @@ class Janitor:
                     log.exception("sweep failed; the next one may not")
                 await asyncio.sleep(SWEEP_S)
         finally:
-            await self._store.release_lease(LEASE, self._owner)
+            with suppress(StoreError):  # it runs out by itself
+                await self._store.release_lease(LEASE, self._owner)
 
     async def sweep(self) -> None:
         """One round, if it is this process's turn."""
@@ -68,7 +72,7 @@ class Janitor:
             await self._lost(session, lost[0], gone)
         elif session.state == "closing" and idle_s > CLOSING_S:
             await self._end(session, "client")
-        elif session.peer != "connected" and idle_s > self._idle_timeout_s:
+        elif session.peer != "connected" and idle_s > self._idle_timeout_s + IDLE_MARGIN_S:
             await self._end(session, "idle_timeout")
 
     async def _lost(self, session: Session, role: str, gone: set[str]) -> None:

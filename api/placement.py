@@ -1,4 +1,4 @@
-"""Where a new session goes: the node with the fewest sessions that has all three roles alive and room in each.
+"""Where a new session goes: the node with the fewest sessions that has all three roles ready and room in each.
 
 A session's media cross its node's shared memory, so its three workers are always of one node.
 """
@@ -46,6 +46,11 @@ def place(workers: Iterable[WorkerBeat], sessions: Sequence[Session], max_sessio
     raise ApiError(503, "at_capacity", detail, {"Retry-After": str(RETRY_AFTER_S)})
 
 
+def is_ready(worker: WorkerBeat) -> bool:
+    """A worker beats from its first second, and says when it has loaded what it needs."""
+    return bool(worker.info.get("ready", True))
+
+
 def serves(worker: WorkerBeat, model: str) -> bool:
     """Whether an inference worker says that it can serve a model. One that is still loading says nothing: it may."""
     models = worker.info.get("models")
@@ -57,7 +62,7 @@ def serves(worker: WorkerBeat, model: str) -> bool:
 def _by_node_and_role(workers: Iterable[WorkerBeat], model: str) -> dict[str, dict[str, list[WorkerBeat]]]:
     nodes: dict[str, dict[str, list[WorkerBeat]]] = defaultdict(lambda: defaultdict(list))
     for worker in workers:
-        if not model or worker.role != "inference" or serves(worker, model):
+        if is_ready(worker) and (not model or worker.role != "inference" or serves(worker, model)):
             nodes[worker.node][worker.role].append(worker)
     return nodes
 
@@ -76,5 +81,7 @@ def _least_busy(workers: Iterable[WorkerBeat], sessions: Iterable[Session]) -> s
 def _no_workers(nodes: dict[str, dict[str, list[WorkerBeat]]]) -> ApiError:
     alive = {role for roles in nodes.values() for role in roles if roles[role]}
     missing = [role for role in ROLES if role not in alive]
-    detail = f"no {' and no '.join(missing)} worker is running" if missing else "no node has all three kinds of worker"
+    detail = (
+        f"no {' and no '.join(missing)} worker is ready" if missing else "no node has all three kinds of worker ready"
+    )
     return ApiError(503, "no_workers", detail, {"Retry-After": str(RETRY_AFTER_S)})

@@ -142,6 +142,14 @@ class LlmInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     base_url: str | None = None
 
 
+class IceServer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An entry of a browser's RTCConfiguration (ours)."""
+
+    urls: str
+    username: str = ""
+    credential: str = ""
+
+
 class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     role: str
@@ -153,7 +161,7 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """`ready` (ours): a session that is created now finds its three workers."""
+    """`ready` (ours): a session that is created now finds three workers that have loaded what they need."""
 
     status: Literal["ok"] = "ok"
     ready: bool
@@ -162,6 +170,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     stt: dict[str, Any]
     default_model: str
     default_avatar: str
+    ice_servers: list[IceServer]
     workers: list[WorkerInfo]
 
 

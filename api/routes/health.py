@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from api.context import OPENAPI, SETTINGS, STORE
+from api.context import ICE_SERVERS, OPENAPI, SETTINGS, STORE
 from api.errors import ApiError
 from api.offers import engines
 from api.placement import place
@@ -36,6 +36,7 @@ async def health(request: web.Request) -> Health:
         stt=engines(workers, "stt"),
         default_model=await asyncio.to_thread(default_model, settings, request),
         default_avatar=settings.default_avatar,
+        ice_servers=request.app[ICE_SERVERS],
         workers=[msgspec.convert(worker, WorkerInfo, from_attributes=True) for worker in workers],
     )
 

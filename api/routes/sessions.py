@@ -10,7 +10,7 @@ from aiohttp import web
 from api.context import ADMISSION, SETTINGS, STORE, bundles_folder, open_session_of, session_of
 from api.errors import ApiError
 from api.offers import require_model, require_voice
-from api.placement import place
+from api.placement import is_ready, place
 from api.route import Route
 from api.schemas import CreateSession, SessionList, SessionStatus
 from opentalking.avatars import AvatarError, AvatarNotFound, Bundle, find_bundle
@@ -24,6 +24,7 @@ async def create(request: web.Request, body: CreateSession) -> SessionStatus:
     model = body.model or settings.default_model or bundle.manifest.model_type
     async with request.app[ADMISSION]:
         workers, sessions = await asyncio.gather(store.workers(), store.list_sessions())
+        workers = [worker for worker in workers if is_ready(worker)]
         require_model(workers, model)
         require_voice([worker for worker in workers if worker.role == "speech"], body.tts_provider, body.tts_voice)
         placement = place(workers, sessions, settings.max_sessions, model)

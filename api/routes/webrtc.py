@@ -16,6 +16,7 @@ from api.schemas import AnswerBody, OfferBody
 from opentalking.store import Offer, Session
 
 ANSWER_S = 15.0
+STATUSES = {"bad_offer": 400, "offer_timeout": 504}  # of the worker's codes; any other is 502
 LOOK_S = 0.05  # between two looks at a hash that changes once
 
 
@@ -35,25 +36,32 @@ async def offer(request: web.Request, body: OfferBody) -> AnswerBody:
 
 
 async def _picked_up(request: web.Request) -> Session:
-    """The session, once its rtc worker has opened it. Raises 404 session_not_loaded if that takes too long."""
+    """The session, once the rtc worker has opened it and the inference worker made its idle picture.
+
+    Raises ApiError if that takes too long.
+    """
     deadline = time.monotonic() + request.app[PICK_UP_S]
     while True:
         session = await open_session_of(request)
-        if "rtc" in session.ready:
+        if {"rtc", "inference"} <= session.ready:
             return session
         if time.monotonic() >= deadline:
-            raise ApiError(404, "session_not_loaded", f"session {session.session_id} is not loaded yet")
+            raise _not_loaded(session)
         await asyncio.sleep(LOOK_S)
 
 
 def _refusal(reply: dict[str, Any]) -> ApiError:
-    """A worker's {"code", "message"}: 400 if it finds the offer at fault, else 502."""
-    code, message = (
-        str(reply.get("code", "offer_failed")),
-        str(reply.get("message", "the rtc worker refused the offer")),
-    )
-    at_fault = code in ("invalid_sdp", "no_common_codec")
-    return ApiError(400 if at_fault else 502, code, f"sdp: {message}" if at_fault else message)
+    """A worker's {"code", "detail"}."""
+    code, detail = str(reply.get("code", "offer_failed")), str(reply.get("detail", "the rtc worker refused the offer"))
+    return ApiError(STATUSES.get(code, 502), code, detail)
+
+
+def _not_loaded(session: Session) -> ApiError:
+    """404 as long as nobody has picked it up; then it is only slow."""
+    if "rtc" not in session.ready:
+        return ApiError(404, "session_not_loaded", f"session {session.session_id} is not loaded yet")
+    detail = f"session {session.session_id} is still loading its avatar"
+    return ApiError(503, "session_loading", detail, {"Retry-After": "1"})
 
 
 ROUTES = (
@@ -64,6 +72,6 @@ ROUTES = (
         "Connect, or connect again: an SDP offer, answered",
         AnswerBody,
         OfferBody,
-        errors=(400, 404, 409, 413, 415, 422, 502, 504),
+        errors=(400, 404, 409, 413, 415, 422, 502, 503, 504),
     ),
 )

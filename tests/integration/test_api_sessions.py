@@ -88,11 +88,19 @@ async def test_a_model_that_no_worker_can_serve_is_refused_with_the_reason(api: 
     assert (status, answer) == (400, expected)
 
 
+async def test_while_the_models_load_a_client_is_told_to_ask_again(api: Api) -> None:
+    info = {"ready": False, "models": [{"id": "portrait", "connected": False, "reason": "loading"}]}
+    await api.store.beat(beat("a", "inference", info=info), LIVES_S)
+    status, answer = await api.post("/sessions", {"avatar_id": "presenter"})
+    assert (status, answer) == (503, {"detail": "no inference worker is ready", "code": "no_workers"})
+    assert (await api.get("/health"))[1]["ready"] is False
+
+
 async def test_without_a_worker_of_each_kind_nobody_is_let_in(api: Api) -> None:
     await api.store.forget_worker("a:rtc-1")
     async with api.client.post("/sessions", json={"avatar_id": "presenter"}) as response:
         assert (response.status, response.headers["Retry-After"]) == (503, "5")
-        assert await response.json() == {"detail": "no rtc worker is running", "code": "no_workers"}
+        assert await response.json() == {"detail": "no rtc worker is ready", "code": "no_workers"}
 
 
 async def test_many_at_once_fill_a_node_exactly_and_the_rest_are_told_when_to_ask_again(api: Api) -> None:

@@ -32,6 +32,7 @@ async def test_an_offer_waits_while_the_session_is_being_loaded(api: Api) -> Non
     session_id = await api.new_session()
     posted = asyncio.create_task(api.post(f"/sessions/{session_id}/webrtc/offer", OFFER))
     await api.store.mark_ready(session_id, "rtc")
+    await api.store.mark_ready(session_id, "inference")
     offer = await the_offer(api)
     await api.store.reply(offer.request_id, {"sdp": "v=0\r\n", "type": "answer"})
     assert (await posted)[0] == 200
@@ -44,6 +45,15 @@ async def test_an_offer_for_a_session_that_no_worker_picks_up_is_404(api: Api) -
         404,
         {"detail": detail, "code": "session_not_loaded"},
     )
+
+
+async def test_an_offer_for_a_session_that_loads_for_too_long_may_be_repeated(api: Api) -> None:
+    session_id = await api.new_session()
+    await api.store.mark_ready(session_id, "rtc")
+    async with api.client.post(f"/sessions/{session_id}/webrtc/offer", json=OFFER) as response:
+        assert (response.status, response.headers["Retry-After"]) == (503, "1")
+        detail = f"session {session_id} is still loading its avatar"
+        assert await response.json() == {"detail": detail, "code": "session_loading"}
 
 
 async def test_an_offer_that_is_not_answered_is_504(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,8 +69,9 @@ async def test_an_offer_that_is_not_answered_is_504(api: Api, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("reply", "status", "detail"),
     [
-        ({"code": "invalid_sdp", "message": "no audio"}, 400, "sdp: no audio"),
-        ({"code": "no_ports", "message": "the port range is used up"}, 502, "the port range is used up"),
+        ({"code": "bad_offer", "detail": "no audio"}, 400, "no audio"),
+        ({"code": "offer_timeout", "detail": "too slow"}, 504, "too slow"),
+        ({"code": "no_ports", "detail": "the port range is used up"}, 502, "the port range is used up"),
     ],
 )
 async def test_a_refusal_of_the_worker_keeps_its_code(
