@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 
-const NARROW = matchMedia("(max-width: 860px)");
+const NARROW = matchMedia("(max-width: 599px), (max-width: 860px) and (min-height: 561px)");
 const CRAMPED_BELOW_PX = 520;
 
 function fit() {
