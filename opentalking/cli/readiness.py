@@ -1,7 +1,7 @@
 """Waiting until a started node is ready, telling each step, and telling well why it is not.
 
 A process is ready when supervisord has it RUNNING and it answers: Redis a PING, the language model and the API an HTTP
-request, a worker by its heartbeat, which it sends once everything is loaded, with the pid that supervisord knows.
+request, a worker by a heartbeat that says `ready`, with the pid that supervisord knows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from opentalking.cli import control
 from opentalking.cli.control import ProcessInfo, Unreachable
 from opentalking.cli.plan import Plan
+from opentalking.store import WorkerBeat
 
 _POLL_S = 0.2
 _STILL_S = 10.0  # a sign of life this often while nothing changes
@@ -44,13 +45,10 @@ class Readiness:
             return []
         for name in self.waiting:
             self._check_alive(infos[name])
-        workers = control.workers(control.health(self._plan.url)) if self._asks_api() else {}
+        workers = control.workers(self._plan.settings.redis_url)
         fresh = [name for name in self.waiting if self._answers(infos[name], workers)]
         self.ready.update(fresh)
         return fresh
-
-    def _asks_api(self) -> bool:
-        return any(name not in ("redis", "llm", "api") for name in self.waiting)
 
     def _check_alive(self, info: ProcessInfo) -> None:
         if info.pid:
@@ -60,18 +58,18 @@ class Readiness:
             reason = info.note or f"ended {ended} times"
             raise StartFailed(f"{info.name} does not start ({reason}).\n{tail(info.logfile)}")
 
-    def _answers(self, info: ProcessInfo, workers: dict[str, control.WorkerInfo]) -> bool:
+    def _answers(self, info: ProcessInfo, workers: dict[str, WorkerBeat]) -> bool:
         settings = self._plan.settings
         if info.state != "RUNNING":
             return False
         if info.name == "redis":
-            return control.redis_answers(settings.redis_url)
+            return not control.redis_trouble(settings.redis_url)
         if info.name == "llm":
             return control.llm_answers(settings.llm_base_url)
         if info.name == "api":
-            return control.health(self._plan.url) is not None
+            return control.api_answers(self._plan.url)
         worker = workers.get(f"{settings.node}:{info.name}")
-        return worker is not None and worker.pid in (0, info.pid)
+        return worker is not None and worker.pid == info.pid and bool(worker.info.get("ready"))
 
 
 def wait_until_ready(plan: Plan, timeout_s: float, supervisord_ended: Callable[[], bool]) -> None:

@@ -43,17 +43,17 @@ def run(options: argparse.Namespace) -> int:
 def process_rows(instance: Instance) -> list[dict[str, Any]]:
     """One row a process. A worker that runs but sends no heartbeat is `silent`; only workers have `sessions`."""
     infos = control.process_infos(instance.socket)
-    workers = control.workers(control.health(instance.url))
+    workers = control.workers(instance.redis_url)
     rows = []
     for name in instance.processes:
         info = infos[name]
         is_worker = "-" in name
         worker = workers.get(f"{instance.node}:{name}")
-        silent = is_worker and worker is None and info.state == "RUNNING"
+        beats = worker is not None and worker.pid == info.pid
         rows.append(
             {
                 "process": name,
-                "state": "silent" if silent else info.state.lower(),
+                "state": "silent" if is_worker and info.state == "RUNNING" and not beats else info.state.lower(),
                 "pid": info.pid or None,
                 "uptime_s": int(time.time() - info.started_at) if info.pid else None,
                 "memory_mb": _memory_mb(info.pid),

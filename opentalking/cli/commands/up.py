@@ -134,7 +134,7 @@ def _stop(run_dir: Path, instance: Instance, child: subprocess.Popen[bytes] | No
 
 def spawn_supervisord(plan: Plan, dies_with_us: bool) -> subprocess.Popen[bytes]:
     """supervisord as the leader of a session of its own. `dies_with_us`: it gets SIGTERM when we are killed."""
-    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(supervisor_conf())]
+    command = [sys.executable, "-m", "opentalking.cli.supervisord", "-n", "-c", str(supervisor_conf())]
     if os.getuid() == 0:
         command += ["-u", pwd.getpwuid(0).pw_name]  # said aloud, it does not warn
     libc = ctypes.CDLL(None)

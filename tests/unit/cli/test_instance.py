@@ -10,7 +10,7 @@ import pytest
 from opentalking.cli import instance as instances
 from opentalking.cli import processes
 from opentalking.cli.instance import AlreadyStarting, Instance
-from tests.unit.cli.test_processes import start_session
+from tests.unit.cli.test_processes import running, start_session
 
 
 def record(run_dir, pid, **changes) -> Instance:
@@ -103,9 +103,8 @@ def test_shared_memory_that_a_live_worker_of_another_run_holds_is_left(tmp_path,
 def test_only_one_starts_in_a_run_directory(tmp_path):
     script = "import sys; from pathlib import Path; from opentalking.cli.instance import starting\n"
     script += "with starting(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with running(sys.executable, "-c", script, str(tmp_path), **piped) as other:
         assert other.stdout.readline() == "in\n"
         with (
             pytest.raises(AlreadyStarting, match="another `opentalking up` is starting in"),

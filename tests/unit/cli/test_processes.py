@@ -1,9 +1,11 @@
 """Processes: identity beyond the number, members of a session, ending them."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from opentalking.cli import processes
 
@@ -20,6 +22,16 @@ STUBBORN = (
 )
 
 
+@contextlib.contextmanager
+def running(*command, **options) -> Iterator[subprocess.Popen]:
+    """A process that is gone after the block, whatever happens in it."""
+    with subprocess.Popen(command, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def start_session(child: str = PATIENT) -> tuple[subprocess.Popen, list[int]]:
     leader = subprocess.Popen(
         [sys.executable, "-c", f"CHILD = {child!r}\n{LEADER}"],
@@ -34,9 +46,8 @@ def start_session(child: str = PATIENT) -> tuple[subprocess.Popen, list[int]]:
 def test_a_stat_line_is_read_even_when_the_name_holds_parentheses(tmp_path):
     odd = tmp_path / "a) R (b"
     odd.symlink_to("/bin/sleep")
-    with subprocess.Popen([odd, "600"]) as child:
+    with running(odd, "600") as child:
         stat = processes.read_stat(child.pid)
-        child.kill()
     assert stat.session == os.getsid(0)
     assert stat.start_ticks >= processes.read_stat(os.getpid()).start_ticks
 
@@ -68,14 +79,14 @@ def test_children_are_found_by_their_session_after_the_leader_was_killed():
 
 
 def test_who_does_not_listen_to_sigterm_is_killed():
-    with subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, text=True) as child:
+    with running(sys.executable, "-c", STUBBORN, stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == "deaf\n"
         assert processes.end([child.pid], term_s=0.1) == []
         assert child.wait() == -signal.SIGKILL
 
 
 def test_waiting_tells_who_is_still_there():
-    with subprocess.Popen([sys.executable, "-c", PATIENT]) as child:
+    with running(sys.executable, "-c", PATIENT) as child:
         assert processes.wait_gone([child.pid], 0.05) == [child.pid]
         child.kill()
         assert processes.wait_gone([child.pid], 10) == []
