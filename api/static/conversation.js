@@ -75,8 +75,7 @@ export class Conversation {
     if (name === "speech.started") this.#started(data);
     const turn = this.turns.findLast((candidate) => candidate.generation === data.generation);
     if (!turn) return;
-    if (name === "status" && data.stage === "thinking") turn.kind ??= "ask";
-    else if (name === "llm") this.#written(turn, data.delta ?? "");
+    if (name === "llm") this.#written(turn, data.delta ?? "");
     else if (name === "subtitle.chunk") this.#heard(turn, data.text ?? "");
     else if (name === "speech.ended") this.#ended(turn, data);
     else if (name === "speech.timing") turn.kind ??= data.kind === "speak" ? "say" : "ask";

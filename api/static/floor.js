@@ -82,8 +82,8 @@ export class Floor {
   #over(stage) {
     this.subtitle = "";
     // What went wrong or was cut short stays readable for a moment before "listening" takes its place.
-    const lingering = this.stage === "interrupted" || this.stage === "error";
-    if (lingering && stage === "listening") this.onChange();
+    const lingering = this.stage === "error" || (this.stage === "interrupted" && stage === "listening");
+    if (lingering) this.onChange();
     else this.#enter(stage);
   }
 

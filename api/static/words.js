@@ -30,8 +30,12 @@ const BY_CODE = {
   too_large: ["The text is too long.", "Shorten it and send it again."],
   llm_failed: ["The language model gave no answer.", "Check OPENTALKING_LLM_BASE_URL, the model's name and its key in .env."],
   tts_failed: ["The voice failed.", "Check the speech provider and its key in .env, or use the offline voice."],
-  CHAT_FAILED: ["The answer failed.", "Send it again; if it keeps failing, look at the speech worker's log."],
-  SPEAK_FAILED: ["The line could not be spoken.", "Send it again; if it keeps failing, look at the speech worker's log."],
+  nothing_to_say: ["There was nothing to say aloud.", "The text held no words that a voice can speak."],
+  render_failed: ["The face could not be drawn.", "Send it again; if it keeps failing, look at the inference worker's log."],
+  open_failed: ["The avatar could not be loaded.", "Choose another one; the server's log says more (opentalking logs)."],
+  worker_restarted: ["A part of the server restarted.", "What was being said is lost. Send it again."],
+  chat_failed: ["The answer failed.", "Send it again; if it keeps failing, look at the speech worker's log."],
+  speak_failed: ["The line could not be spoken.", "Send it again; if it keeps failing, look at the speech worker's log."],
 };
 
 /** Codes that mean the same to the reader. */
@@ -62,6 +66,7 @@ const SAME_AS = {
 const ENDED = [
   [/^(closed|client|deleted?|api|requested)/i, ["The conversation has ended.", "Start again whenever you like."]],
   [/idle|inactiv|expired|timeout|grace|peer/i, ["The conversation was closed because nobody was connected.", "Start again to continue."]],
+  [/^open_failed/, ["The avatar could not be loaded.", "Choose another one; the server's log says more (opentalking logs)."]],
   [/worker|gone|died|lost/i, ["The conversation ended because a part of the server stopped.", "It restarts by itself. Start again in a few seconds."]],
   [/shutdown|stopping|drain/i, ["The server is shutting down.", "Start again once it is back."]],
 ];
@@ -71,7 +76,7 @@ const ENDED = [
  * @returns {Words}
  */
 export function explain(failure) {
-  const code = failure.code ?? "";
+  const code = (failure.code ?? "").toLowerCase(); // workers write theirs in capitals
   if (code === "session_over") return explainEnd(failure.detail ?? "");
   const known = BY_CODE[code] ?? BY_CODE[SAME_AS[/** @type {keyof typeof SAME_AS} */ (code)]];
   if (known) return { title: known[0], hint: known[1] };

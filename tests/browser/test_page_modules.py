@@ -155,6 +155,17 @@ async def test_late_news_of_an_older_generation_changes_nothing(page: Page) -> N
     assert await floor_after(page, [*SPOKEN_TURN, *late]) == {"stage": "thinking", "subtitle": "", "generation": 2}
 
 
+async def test_an_error_stays_readable_when_the_turn_is_then_ended_for_everybody(page: Page) -> None:
+    failed = [
+        ["error", {"generation": 1, "code": "TTS_FAILED", "message": "no voice"}],
+        ["speech.ended", {"generation": 1, "text": "I am a face.", "interrupted": True}],
+        ["status", {"generation": 1, "stage": "interrupted"}],
+    ]
+    assert (await floor_after(page, [*SPOKEN_TURN, *failed]))["stage"] == "error"
+    [turn] = await conversation_after(page, [*SPOKEN_TURN, *failed])
+    assert (turn["state"], turn["heard"], turn["error"]["title"]) == ("failed", "I am a face.", "The voice failed.")
+
+
 async def test_replayed_history_moves_neither_the_state_nor_the_subtitle(page: Page) -> None:
     assert await floor_after(page, SPOKEN_TURN, first_generation=2) == {
         "stage": "listening",
