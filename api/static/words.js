@@ -41,6 +41,7 @@ const BY_CODE = {
 /** Codes that mean the same to the reader. */
 const SAME_AS = {
   session_not_ready: "not_ready",
+  session_loading: "not_ready",
   session_not_loaded: "not_ready",
   session_ended: "session_closed",
   session_gone: "session_not_found",
