@@ -171,7 +171,7 @@ class ConversationSession:
             self._emitter(turn.generation)("frame", {"frame_idx": self._frames, "pts_ms": self._frames * 40})
             self._frames += 25
         elif mark.kind is MarkKind.TURN_CUT:
-            self._finish(turn, turn.heard(mark.fragment, mark.sample), interrupted=True)
+            self._finish(turn, turn.heard(mark.fragment, mark.sample), interrupted=True, last_sample_at=mark.time)
         else:
             self._finish(turn, turn.text, interrupted=False)
 
@@ -185,7 +185,7 @@ class ConversationSession:
                 turn.note("first_av_ms", first_frame)
             turn.note("first_rtp_ms", mark.time)
             self._set_state("speaking")
-            emit("speech.media_started", {})
+            emit("speech.media_started", {"first_rtp_ms": turn.timing["first_rtp_ms"]})
             emit("status", {"stage": "speaking"})
         fragment = turn.fragments[mark.fragment]
         last = fragment.complete and mark.fragment == len(turn.fragments) - 1
@@ -194,8 +194,8 @@ class ConversationSession:
             data["duration_ms"] = round(fragment.samples * 1000 / PLAYBACK_RATE)
         emit("subtitle.chunk", data)
 
-    def _finish(self, turn: Turn, heard: str, interrupted: bool) -> None:
-        """The turn is over; exactly once."""
+    def _finish(self, turn: Turn, heard: str, interrupted: bool, last_sample_at: float | None = None) -> None:
+        """The turn is over; exactly once. `last_sample_at`: when a cut turn's last sample was handed to RTP."""
         self._turn = None
         emit = self._emitter(turn.generation)
         if turn.kind == "chat":
@@ -205,7 +205,8 @@ class ConversationSession:
         self._outbox.put_nowait(lambda: self._store.set_last_turn(self.session_id, {**turn.timing, "heard": heard}))
         if turn.sounded:
             self._set_state("ready")
-        emit("speech.ended", {"text": heard, "interrupted": interrupted})
+        ended = {"text": heard, "interrupted": interrupted}
+        emit("speech.ended", ended if last_sample_at is None else {**ended, "last_sample_at": last_sample_at})
         emit("speech.timing", timing)
         emit("status", {"stage": _MEDIA_STATUS[interrupted]})
         self._turn_over.set()
