@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -13,6 +14,23 @@ from api.app import create_app
 from opentalking.store import Store
 from tests.api_client import API_SETTINGS, Api
 from tests.redis_server import RedisServer
+
+
+LONGEST_TEST_S = 300
+
+
+@pytest.fixture(autouse=True)
+def no_test_waits_for_ever() -> Iterator[None]:
+    """What waits for something that never comes fails, instead of holding up all the others."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError(f"this test took longer than {LONGEST_TEST_S} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LONGEST_TEST_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="session")

@@ -154,6 +154,17 @@ async def test_a_client_that_does_not_read_is_disconnected(api: Api, monkeypatch
         await asyncio.wait({follower})
 
 
+async def test_open_streams_end_when_the_application_shuts_down(api: Api) -> None:
+    session_id = await api.new_session()
+    app = api.client.app
+    assert app is not None
+    async with stream(api, session_id) as response:
+        await anext(aiter(frames(response)))
+        (follower,) = app[FOLLOWERS]
+        await app.shutdown()
+        await asyncio.wait_for(asyncio.wait({follower}), 10)
+
+
 async def test_a_stream_whose_client_left_is_given_up(api: Api) -> None:
     session_id = await api.new_session()
     followers = api.client.app[FOLLOWERS]  # type: ignore[union-attr]
