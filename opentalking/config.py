@@ -100,7 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["h264", "vp8"], _doc("Preferred codec; the other is used when the browser lacks it")
     ] = "h264"
     video_bitrate: Annotated[int, Meta(ge=50_000, le=20_000_000), _doc("Target video bitrate, bit/s")] = 1_000_000
-    audio_bitrate: Annotated[int, Meta(ge=6_000, le=510_000), _doc("Opus bitrate, bit/s")] = 48_000
+    audio_bitrate: Annotated[int, Meta(ge=6_000, le=510_000), _doc("Opus bitrate, bit/s")] = 32_000
     keyframe_min_interval_ms: Annotated[Millis, _doc("At most one requested keyframe per this, ms")] = 300
     ice_servers: Annotated[
         str, _doc("Comma-separated stun:/turn: URLs; turn:user:password@host:port is understood")

@@ -9,6 +9,7 @@ import numpy as np
 
 from opentalking.types import PACKET_SAMPLES, PLAYBACK_RATE, Int16
 
+_TIME_BASE = Fraction(1, PLAYBACK_RATE)
 _SETTLE_PACKETS = 4  # zeros that go through the encoder before the cached silence may replace them
 
 
@@ -21,11 +22,15 @@ class OpusEncoder:
         context.layout = "mono"
         context.format = "s16"
         context.bit_rate = bitrate
-        context.time_base = Fraction(1, PLAYBACK_RATE)
-        context.options = {"application": "voip", "frame_duration": "20", "compression_level": "5"}
+        context.time_base = _TIME_BASE
+        # "audio" keeps to CELT: half the CPU of "voip" and less delay, for half again as many bits (docs/media.md)
+        context.options = {"application": "audio", "frame_duration": "20", "compression_level": "5"}
         context.open()
         self._context = context
         self._pts = 0
+        self._frame = av.AudioFrame(format="s16", layout="mono", samples=PACKET_SAMPLES)
+        self._frame.sample_rate = PLAYBACK_RATE
+        self._frame.time_base = _TIME_BASE
         self._zeros = np.zeros(PACKET_SAMPLES, np.int16)
         self._silent = 0
         self._silence = b""
@@ -40,9 +45,7 @@ class OpusEncoder:
         return self._silence
 
     def _encode(self, pcm: Int16) -> bytes:
-        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate = PLAYBACK_RATE
-        frame.pts = self._pts
-        frame.time_base = Fraction(1, PLAYBACK_RATE)
+        self._frame.planes[0].update(pcm.tobytes())
+        self._frame.pts = self._pts
         self._pts += PACKET_SAMPLES
-        return b"".join(bytes(packet) for packet in self._context.encode(frame))
+        return b"".join([bytes(packet) for packet in self._context.encode(self._frame)])

@@ -1,4 +1,4 @@
-"""What is heard and seen next: the one place that decides, every 40 ms, between speech and the idle face.
+"""What is heard and seen next: the one place that decides, packet by packet, between speech and the idle face.
 
       idle ── a slot waits, prebuffered ──> speaking(g) ── last slot of the turn handed out ──> idle
         ^                                      │  ^
@@ -6,8 +6,10 @@
         └── generation raised above g: cut ────┘      (nothing is skipped and nothing is hurried)
 
 A frame's sound goes out as two packets of 20 ms, and the generation is looked at before each: an interruption is obeyed
-within a packet. Where sound stops in mid-wave (a cut, a starved buffer) the next packet decays from the last sample in
-5 ms instead of clicking. The picture falls back to the idle face over three frames, from the head's last pose.
+within a packet. A turn need not wait for the idle face's 40 ms to be over: speech may begin with any packet, and the
+idle picture then on show lasts 20 ms. Where sound stops in mid-wave (a cut, a starved buffer) the next packet decays
+from the last sample in 5 ms instead of clicking. The picture falls back to the idle face over three frames, from the
+head's last pose.
 
 The cursor (generation, fragment, sample) is what was handed to RTP. It is reported here and known nowhere else.
 """
@@ -73,7 +75,7 @@ class Picture:
 
 
 class Playout:
-    """A session's playout. `step` once a frame, then `packet(0)` and `packet(1)`, all from one thread."""
+    """A session's playout: one `tick` a packet of 20 ms, all from one thread."""
 
     def __init__(
         self,
@@ -92,6 +94,7 @@ class Playout:
         self._buffers = [np.empty(idle_clip.shape[1:], np.uint8) for _ in range(_PIXEL_BUFFERS)]
         self._buffer = 0
         self.pose = 0
+        self._half = 0  # which packet of the current frame is next
         self._turn = 0  # generation that is playing; 0: none
         self._info: SlotInfo | None = None  # of the slot that is playing; None: silence
         self._pcm = np.zeros(PLAYBACK_SAMPLES, np.int16)
@@ -107,10 +110,26 @@ class Playout:
     def speaking(self) -> bool:
         return self._turn != 0
 
-    def step(self) -> Picture:
-        """Decide on the next 40 ms. Returns the picture; its sound is then had by `packet`."""
-        if self._turn and self._turn < self._source.generation:
-            self._cut()
+    def tick(self) -> tuple[Picture | None, Int16 | None]:
+        """The next 20 ms: a picture if one begins with it, and sound, int16 (960,) at 48 kHz, or None for silence."""
+        picture = None
+        if self._half == 0 or self._may_begin():
+            self._half = 0
+            picture = self._step()
+        packet = self._packet(self._half)
+        self._half ^= 1
+        return picture, packet
+
+    def _may_begin(self) -> bool:
+        """Whether a turn is ready to begin in the middle of an idle picture."""
+        if self._turn:
+            return False
+        slot = self._source.front()
+        return slot is not None and self._prebuffered(slot)
+
+    def _step(self) -> Picture:
+        """Decide on the next frame."""
+        self.settle()
         slot = self._source.front()
         if slot is None or not (self._turn or self._ready(slot)):
             if self._turn:
@@ -126,18 +145,20 @@ class Playout:
         return picture
 
     def settle(self) -> None:
-        """Account for an interruption although nothing is due: the browser has left."""
+        """Account for an interruption, if there was one. From outside only when nothing ticks: the browser has left."""
         if self._turn and self._turn < self._source.generation:
             self._cut()
 
     def _ready(self, slot: AVSlot) -> bool:
         """Whether a turn may start: enough slots wait, the whole turn waits, or it was given the time to buffer."""
         self._waited += 1
-        whole = bool(slot.info.flags & SlotFlags.TURN_END)
-        if whole or self._waited > self._prebuffer or self._source.depth >= self._prebuffer:
+        if self._prebuffered(slot) or self._waited > self._prebuffer:
             self._waited = 0
             return True
         return False
+
+    def _prebuffered(self, slot: AVSlot) -> bool:
+        return bool(slot.info.flags & SlotFlags.TURN_END) or self._source.depth >= self._prebuffer
 
     def _take(self, slot: AVSlot) -> Picture:
         self._info = slot.info
@@ -167,10 +188,9 @@ class Playout:
         self.pose = pose
         self._observer.posed(pose)
 
-    def packet(self, half: int) -> Int16 | None:
-        """The next 20 ms of sound, int16 (960,) at 48 kHz, or None for silence. `half` 0 or 1 of the current frame."""
-        if self._turn and self._turn < self._source.generation:
-            self._cut()
+    def _packet(self, half: int) -> Int16 | None:
+        """The sound of packet 0 or 1 of the current frame."""
+        self.settle()
         info = self._info
         if info is None:
             return self._decay()

@@ -19,11 +19,11 @@ from opentalking.rtc.clock import MediaClock
 from opentalking.rtc.opus import OpusEncoder
 from opentalking.rtc.playout import Picture, Playout
 from opentalking.rtc.stream import VideoStream
-from opentalking.types import FPS, PACKET_SAMPLES, PLAYBACK_RATE
+from opentalking.types import PACKET_MS, PACKET_SAMPLES, PLAYBACK_RATE
 
 _AUDIO_TIME_BASE = Fraction(1, PLAYBACK_RATE)
 _VIDEO_TIME_BASE = Fraction(1, 90_000)
-_VIDEO_TICKS = 90_000 // FPS
+_VIDEO_TICKS = 90_000 * PACKET_MS // 1000  # of a picture's time stamp, per audio packet
 
 
 class VideoTrack(MediaStreamTrack):
@@ -40,7 +40,7 @@ class VideoTrack(MediaStreamTrack):
         self.dropped = 0
 
     def offer(self, number: int, picture: Picture) -> None:
-        """Picture `number` is due now."""
+        """A picture is due now, with audio packet `number`."""
         self.dropped += self._next is not None
         self._next = (number, picture)
         if self._waiter is not None and not self._waiter.done():
@@ -69,7 +69,7 @@ class VideoTrack(MediaStreamTrack):
 
 
 class AudioTrack(MediaStreamTrack):
-    """Ticks every 20 ms: on even ticks the playout steps and the picture goes to the video track."""
+    """Ticks every 20 ms: takes the playout's sound, and hands its picture, when one begins, to the video track."""
 
     kind = "audio"
 
@@ -84,9 +84,9 @@ class AudioTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         number = await self._clock.tick()
-        half = number % 2
-        if half == 0:
-            self._video.offer(number // 2, self._playout.step())
-        packet = av.Packet(self._encoder.encode(self._playout.packet(half)))
+        picture, pcm = self._playout.tick()
+        if picture is not None:
+            self._video.offer(number, picture)
+        packet = av.Packet(self._encoder.encode(pcm))
         packet.pts, packet.time_base = number * PACKET_SAMPLES, _AUDIO_TIME_BASE
         return packet

@@ -20,6 +20,7 @@ from ..support.llm_server import LLMServer
 from ..support.node import TONE, Node
 from . import measures
 
+CACHE = Path("~/.cache/opentalking-bench").expanduser()
 LLM_DELAY_MS = 100
 TTS_DELAY_MS = 80
 
@@ -43,7 +44,7 @@ async def run(quick: bool) -> dict[str, Any]:
             "OPENTALKING_TONE_DELAY_MS": str(TTS_DELAY_MS),
             "OPENTALKING_LOG_LEVEL": "WARNING",
         }
-        async with Node(cache=Path("~/.cache/opentalking-bench").expanduser(), **environ) as node:
+        async with Node(cache=CACHE, **environ) as node:
             figures: dict[str, Any] = {}
             turns, cuts, seconds = (12, 25, 5) if quick else (60, 120, 20)
             figures |= await measures.own_latency(node, turns, LLM_DELAY_MS + TTS_DELAY_MS)

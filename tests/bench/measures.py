@@ -61,7 +61,10 @@ async def interruption(node: Node, cuts: int) -> dict[str, Any]:
             at = time.time()
             await client.call("POST", "/interrupt")
             ended = await client.events.wait("speech.ended", lambda data, g=turn["generation"]: data["generation"] == g)
-            last.append(max(0.0, (ended["last_sample_at"] - at) * 1000))
+            after_ms = (ended["last_sample_at"] - at) * 1000
+            if after_ms < -60:  # two packets and a half before: it was not speaking, so nothing was measured
+                raise RuntimeError(f"turn {turn['generation']} was silent {-after_ms:.0f} ms before its interruption")
+            last.append(max(0.0, after_ms))
     return {
         "interrupt_last_sample_p50_ms_1": percentile(last, 50),
         "interrupt_last_sample_p99_ms_1": percentile(last, 99),
