@@ -15,7 +15,6 @@ from opentalking.store import Store
 from tests.api_client import API_SETTINGS, Api
 from tests.redis_server import RedisServer
 
-
 LONGEST_TEST_S = 300
 
 
