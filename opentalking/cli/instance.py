@@ -20,6 +20,7 @@ from opentalking.cli import processes
 from shm.reaper import reap_nodes
 
 _RECORD = "opentalking.json"
+REDIS_FOLDER = "redis"  # in the run directory, as supervisor.conf has it
 _STOP_S = 40.0  # supervisord gives the stages 10 s, then Redis and the LLM 5 s; the rest is for a busy machine
 
 
@@ -35,12 +36,18 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     world: str
     node: str
     url: str
+    run_dir: str
     redis_url: str
+    llm_base_url: str
     socket: str
     shm_root: str
     processes: tuple[str, ...]
     started_at: float
     version: str
+
+    @property
+    def logs(self) -> Path:
+        return Path(self.run_dir) / "logs"
 
     def is_running(self) -> bool:
         return self.world == processes.world() and processes.is_running(self.pid, self.start_ticks)
@@ -101,6 +108,7 @@ def stop(run_dir: Path, instance: Instance) -> list[int]:
 
 def _remove_traces(run_dir: Path, instance: Instance) -> None:
     socket = Path(instance.socket)
+    shutil.rmtree(run_dir / REDIS_FOLDER, ignore_errors=True)
     for path in (socket, run_dir / "supervisord.pid", run_dir / _RECORD):
         path.unlink(missing_ok=True)
     for draft in socket.parent.glob(f"{socket.name}.*"):  # supervisord was killed between bind and rename

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from opentalking.cli import control
 from opentalking.cli.control import ProcessInfo, Unreachable
-from opentalking.cli.plan import Plan
+from opentalking.cli.instance import Instance
 from opentalking.store import WorkerBeat
 
 _POLL_S = 0.2
@@ -28,24 +28,24 @@ class StartFailed(Exception):
 class Readiness:
     """What is ready so far, and how often each process had to be started."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._pids: dict[str, set[int]] = {name: set() for name in plan.processes}
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._pids: dict[str, set[int]] = {name: set() for name in instance.processes}
         self.ready: set[str] = set()
 
     @property
     def waiting(self) -> list[str]:
-        return [name for name in self._plan.processes if name not in self.ready]
+        return [name for name in self._instance.processes if name not in self.ready]
 
     def look(self) -> list[str]:
         """Ask once; returns the processes that became ready. Raises StartFailed for one that gave up."""
         try:
-            infos = control.process_infos(self._plan.socket)
+            infos = control.process_infos(self._instance.socket)
         except Unreachable:
             return []
         for name in self.waiting:
             self._check_alive(infos[name])
-        workers = control.workers(self._plan.settings.redis_url)
+        workers = control.workers(self._instance.redis_url)
         fresh = [name for name in self.waiting if self._answers(infos[name], workers)]
         self.ready.update(fresh)
         return fresh
@@ -59,41 +59,42 @@ class Readiness:
             raise StartFailed(f"{info.name} does not start ({reason}).\n{tail(info.logfile)}")
 
     def _answers(self, info: ProcessInfo, workers: dict[str, WorkerBeat]) -> bool:
-        settings = self._plan.settings
         if info.state != "RUNNING":
             return False
         if info.name == "redis":
-            return not control.redis_trouble(settings.redis_url)
+            return not control.redis_trouble(self._instance.redis_url)
         if info.name == "llm":
-            return control.llm_answers(settings.llm_base_url)
+            return control.llm_answers(self._instance.llm_base_url)
         if info.name == "api":
-            return control.api_answers(self._plan.url)
-        worker = workers.get(f"{settings.node}:{info.name}")
+            return control.api_answers(self._instance.url)
+        worker = workers.get(f"{self._instance.node}:{info.name}")
         return worker is not None and worker.pid == info.pid and bool(worker.info.get("ready"))
 
 
-def wait_until_ready(plan: Plan, timeout_s: float, supervisord_ended: Callable[[], bool]) -> None:
-    """Print a line for every process that becomes ready. Raises StartFailed."""
-    readiness = Readiness(plan)
+def wait_until_ready(
+    instance: Instance, timeout_s: float, supervisord_ended: Callable[[], bool], say: Callable[[str], None]
+) -> None:
+    """`say` a line for every process that becomes ready. Raises StartFailed."""
+    readiness = Readiness(instance)
     began = spoken = time.monotonic()
     while readiness.waiting:
         if supervisord_ended():
-            raise StartFailed(f"supervisord ended.\n{tail(plan.logs / 'supervisord.out')}")
+            raise StartFailed(f"supervisord ended.\n{tail(instance.logs / 'supervisord.out')}")
         for name in readiness.look():
             spoken = time.monotonic()
-            print(f"  {name:<12} ready after {spoken - began:4.1f} s", flush=True)
+            say(f"  {name:<12} ready after {spoken - began:4.1f} s")
         now = time.monotonic()
         if now - began > timeout_s:
-            raise StartFailed(_too_late(plan, readiness.waiting, timeout_s))
+            raise StartFailed(_too_late(instance, readiness.waiting, timeout_s))
         if now - spoken > _STILL_S:
             spoken = now
-            print(f"  … waiting for {', '.join(readiness.waiting)} (the first start builds caches)", flush=True)
+            say(f"  … waiting for {', '.join(readiness.waiting)} (the first start builds caches)")
         if readiness.waiting:
             time.sleep(_POLL_S)
 
 
-def _too_late(plan: Plan, waiting: list[str], timeout_s: float) -> str:
-    logs = "\n".join(tail(plan.logs / f"{name}.log") for name in waiting)
+def _too_late(instance: Instance, waiting: list[str], timeout_s: float) -> str:
+    logs = "\n".join(tail(instance.logs / f"{name}.log") for name in waiting)
     return f"not ready after {timeout_s:.0f} s: {', '.join(waiting)}.\n{logs}"
 
 

@@ -13,12 +13,14 @@ import psutil
 from opentalking.cli import control
 from opentalking.cli.instance import Instance, read_instance
 from opentalking.cli.plan import run_dir_of
+from opentalking.cli.readiness import StartFailed, wait_until_ready
 from opentalking.config import load_settings
 
 NOT_RUNNING = 3
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--wait", type=float, metavar="SECONDS", help="first wait until everything is ready")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--run-dir", help="the run directory it was started with (OPENTALKING_RUN_DIR)")
 
@@ -31,7 +33,12 @@ def run(options: argparse.Namespace) -> int:
         print(f"not running in {run_dir}{left}", file=sys.stderr)
         return NOT_RUNNING
     try:
+        if options.wait is not None:
+            wait_until_ready(instance, options.wait, lambda: not instance.is_running(), lambda _: None)
         rows = process_rows(instance)
+    except StartFailed as error:
+        print(f"opentalking: {error}", file=sys.stderr)
+        return 1
     except control.Unreachable as error:
         print(f"supervisord (pid {instance.pid}) does not answer: {error}", file=sys.stderr)
         return 1

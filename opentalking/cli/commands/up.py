@@ -23,6 +23,7 @@ from typing import Any
 import opentalking
 from opentalking.cli import checks, processes
 from opentalking.cli.instance import (
+    REDIS_FOLDER,
     AlreadyStarting,
     Instance,
     read_instance,
@@ -64,9 +65,9 @@ def run(options: argparse.Namespace) -> int:
             with starting(run_dir):
                 _clean_up_stale(run_dir)
                 plan = make_plan(settings, os.environ)
-                node.start(plan, detached=options.detach)
-                wait_until_ready(plan, options.timeout, node.ended)
-            print(_welcome(plan, options), flush=True)
+                instance = node.start(plan, detached=options.detach)
+                wait_until_ready(instance, options.timeout, node.ended, _say)
+            _say(_welcome(plan, options))
             return node.detach() if options.detach else node.wait()
     except StopRequested:
         return 0
@@ -81,6 +82,10 @@ def run(options: argparse.Namespace) -> int:
         return 1
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)  # also when a file or a pipe reads it
+
+
 class _Node:
     """supervisord as our child. Leaving the block stops the node, unless it was detached."""
 
@@ -92,13 +97,15 @@ class _Node:
     def __enter__(self) -> _Node:
         return self
 
-    def start(self, plan: Plan, detached: bool) -> None:
-        print(f"OpenTalking {opentalking.__version__}, node {plan.settings.node}, logs in {plan.logs}", flush=True)
+    def start(self, plan: Plan, detached: bool) -> Instance:
+        _say(f"OpenTalking {opentalking.__version__}, node {plan.settings.node}, logs in {plan.logs}")
         plan.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (plan.run_dir / REDIS_FOLDER).mkdir(mode=0o700, exist_ok=True)
         self._plan = plan
         self._child = spawn_supervisord(plan, dies_with_us=not detached)
         self._instance = instance_of(plan, self._child.pid)
         write_instance(plan.run_dir, self._instance)
+        return self._instance
 
     def ended(self) -> bool:
         return self._child is None or self._child.poll() is not None
@@ -118,11 +125,11 @@ class _Node:
         if self._instance is None or self._plan is None:
             return
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: print("still stopping …", flush=True))
+            signal.signal(number, lambda *_: _say("still stopping …"))
         if not self.ended():
-            print("\nstopping …", flush=True)
+            _say("\nstopping …")
         survivors = _stop(self._plan.run_dir, self._instance, self._child)
-        print(f"stopped, but {survivors} could not be ended" if survivors else "stopped", flush=True)
+        _say(f"stopped, but {survivors} could not be ended" if survivors else "stopped")
 
 
 def _stop(run_dir: Path, instance: Instance, child: subprocess.Popen[bytes] | None) -> list[int]:
@@ -162,7 +169,9 @@ def instance_of(plan: Plan, pid: int) -> Instance:
         world=processes.world(),
         node=plan.settings.node,
         url=plan.url,
+        run_dir=str(plan.run_dir),
         redis_url=plan.settings.redis_url,
+        llm_base_url=plan.settings.llm_base_url,
         socket=str(plan.socket),
         shm_root=str(plan.settings.shm_root),
         processes=plan.processes,
@@ -191,7 +200,7 @@ def _clean_up_stale(run_dir: Path) -> None:
     stale = read_instance(run_dir)
     if stale is None:
         return
-    print("cleaning up after a run that was killed", flush=True)
+    _say("cleaning up after a run that was killed")
     if survivors := stop(run_dir, stale):
         raise OSError(f"processes of the last run cannot be ended: {survivors}")
 
@@ -205,7 +214,7 @@ def _may_start(settings: Settings) -> bool:
 
 
 def _say_running(instance: Instance) -> int:
-    print(f"OpenTalking is already running here: {instance.url}\n  stop: opentalking down", flush=True)
+    _say(f"OpenTalking is already running here: {instance.url}\n  stop: opentalking down")
     return 0
 
 

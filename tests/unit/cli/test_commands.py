@@ -77,8 +77,8 @@ def test_durations_are_told_in_two_units(seconds, text):
 
 def test_the_status_table_lines_up():
     one = Instance(
-        pid=1, start_ticks=1, world="", node="n-1", url="http://127.0.0.1:8000", redis_url="", socket="",
-        shm_root="", processes=("api",), started_at=0, version="0.1.0",
+        pid=1, start_ticks=1, world="", node="n-1", url="http://127.0.0.1:8000", run_dir="", redis_url="",
+        llm_base_url="", socket="", shm_root="", processes=("api",), started_at=0, version="0.1.0",
     )  # fmt: skip
     up = {
         "process": "speech-0",

@@ -21,7 +21,9 @@ def record(run_dir, pid, **changes) -> Instance:
         "world": processes.world(),
         "node": "n",
         "url": "http://127.0.0.1:1",
+        "run_dir": str(run_dir),
         "redis_url": "",
+        "llm_base_url": "",
         "socket": str(run_dir / "supervisor.sock"),
         "shm_root": str(run_dir / "shm" / "opentalking-n"),
         "processes": ("api",),
@@ -83,7 +85,8 @@ def test_stopping_removes_socket_record_and_shared_memory_but_keeps_logs(tmp_pat
     (session / "ring").write_bytes(b"x")
     for name in ("supervisor.sock", "supervisor.sock.123", "supervisord.pid"):
         (tmp_path / name).touch()
-    (tmp_path / "logs").mkdir()
+    for name in ("logs", "redis"):
+        (tmp_path / name).mkdir()
     assert instances.stop(tmp_path, running) == []
     leader.wait()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs", "shm"]
