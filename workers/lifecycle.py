@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -87,6 +88,8 @@ class Worker:
             await service.start()
             await self._adopt(service)
             self._ready = True
+            gc.collect()
+            gc.freeze()  # what was loaded stays: no collection need walk it while media flows
             log.info("%s is ready", self.id)
             for part in (self._take_commands, self._follow_interrupts, self._keep_house):
                 tasks.append(self._spawn(part(service)))

@@ -18,7 +18,7 @@ from opentalking.types import AudioChunk, UInt8
 
 
 class AvatarState(Protocol):
-    """What every adapter's avatar state tells; the rest is the adapter's own. Shared between sessions: never written."""
+    """What every adapter's avatar state tells; the rest is the adapter's own. Shared by sessions: never written."""
 
     width: int
     height: int

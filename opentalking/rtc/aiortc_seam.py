@@ -11,14 +11,17 @@ import contextlib
 import ipaddress
 import random
 import re
+import time
 from collections.abc import Callable
 
 import aioice.ice
+import aiortc.clock
 import aiortc.rtcicetransport
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol
 from aiortc import RTCPeerConnection, RTCRtpSender
 
+_NTP_EPOCH_S = 2_208_988_800  # Unix time of 1900, negated
 _CANDIDATE_HOST = re.compile(r"^(a=candidate:\S+ \d+ udp \d+ )(\S+)( \d+ typ host)", re.MULTILINE | re.IGNORECASE)
 
 
@@ -45,6 +48,17 @@ def transport_closed(connection: RTCPeerConnection) -> bool:
     return connection.connectionState == "closed" or any(
         transceiver.sender.transport.state == "closed" for transceiver in connection.getTransceivers()
     )
+
+
+def ntp_now() -> int:
+    """The time as a 64-bit NTP timestamp (RFC 5905: seconds since 1900, 32-bit fraction)."""
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return ((seconds + _NTP_EPOCH_S) << 32) | (nanoseconds << 32) // 1_000_000_000
+
+
+def use_fast_clock() -> None:
+    """aiortc takes the time twice a packet through two datetime objects, 6 % of an idle session's CPU."""
+    aiortc.clock.current_ntp_time = ntp_now
 
 
 def use_host_addresses() -> None:

@@ -56,9 +56,9 @@ class EncodedLoop:
 
 
 def encode_loop(clip: UInt8, codec: Codec, bitrate: int) -> EncodedLoop:
-    """Encode a clip once through. Takes about a millisecond a frame."""
+    """Encode a clip once through; it may take its time (about 5 ms a frame)."""
     _, rows, columns = clip.shape
-    encoder = VideoEncoder(codec, columns, rows * 2 // 3, bitrate)
+    encoder = VideoEncoder(codec, columns, rows * 2 // 3, bitrate, effort="once")
     return EncodedLoop(tuple(encoder.encode(frame, pose % ENTRY_FRAMES == 0)[0] for pose, frame in enumerate(clip)))
 
 

@@ -1,7 +1,9 @@
 """Video encoders for one live stream: I420 in, one encoded picture out, no delay.
 
-Settings are for a talking head on a CPU (figures: docs/media.md): the cheap presets, constant quality capped by a rate
-buffer of 0.4 s, so that a still background costs neither bits nor packets and a keyframe cannot flood the network.
+Settings are for a talking head on a CPU (figures: docs/media.md): constant quality capped by a rate buffer of 0.4 s, so
+that a still background costs neither bits nor packets, and keyframes hardly finer than what follows them, so that they
+do not flood the network. Every packet saved is worth as much CPU as it costs to compress better: the idle loop, encoded
+once and sent for ever, gets the slow preset.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from av.video.frame import PictureType
 from opentalking.types import FPS, UInt8
 
 Codec = Literal["h264", "vp8"]
+Effort = Literal["live", "once"]
 
 _RATE_BUFFER_S = 0.4
 _RECONFIGURE_RATIO = 0.2  # a bitrate estimate must differ by this much to be worth a new encoder (and its keyframe)
@@ -25,8 +28,9 @@ _RECONFIGURE_RATIO = 0.2  # a bitrate estimate must differ by this much to be wo
 class VideoEncoder:
     """One H.264 or VP8 stream. `encode` may run in any one thread at a time; it releases the interpreter lock."""
 
-    def __init__(self, codec: Codec, width: int, height: int, bitrate: int) -> None:
+    def __init__(self, codec: Codec, width: int, height: int, bitrate: int, effort: Effort = "live") -> None:
         self.codec: Codec = codec
+        self._effort: Effort = effort
         self._size = (width, height)
         self._bitrate = bitrate
         self._context: VideoCodecContext | None = None
@@ -45,7 +49,7 @@ class VideoEncoder:
     def encode(self, pixels: UInt8, keyframe: bool = False) -> tuple[bytes, bool]:
         """Encode uint8 I420 (height*3//2, width). Returns the access unit and whether it is a keyframe."""
         if self._context is None:
-            self._context = _open(self.codec, *self._size, self._bitrate)
+            self._context = _open(self.codec, *self._size, self._bitrate, self._effort)
             self._frames = 0
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(pixels), "yuv420p")
         frame.pts = self._frames
@@ -56,7 +60,7 @@ class VideoEncoder:
         return b"".join(bytes(packet) for packet in packets), any(packet.is_keyframe for packet in packets)
 
 
-def _open(codec: Codec, width: int, height: int, bitrate: int) -> VideoCodecContext:
+def _open(codec: Codec, width: int, height: int, bitrate: int, effort: Effort) -> VideoCodecContext:
     name = {"h264": "libx264", "vp8": "libvpx"}[codec]
     context = cast(VideoCodecContext, av.CodecContext.create(name, "w"))
     context.width, context.height = width, height
@@ -64,25 +68,25 @@ def _open(codec: Codec, width: int, height: int, bitrate: int) -> VideoCodecCont
     context.framerate = Fraction(FPS, 1)
     context.time_base = Fraction(1, FPS)
     context.thread_count = 1
-    context.options = _h264_options(bitrate) if codec == "h264" else _vp8_options(bitrate)
+    context.options = _h264_options(bitrate, effort) if codec == "h264" else _vp8_options(bitrate)
     if codec == "vp8":
         context.bit_rate = bitrate
     context.open()
     return context
 
 
-def _h264_options(bitrate: int) -> dict[str, str]:
+def _h264_options(bitrate: int, effort: Effort) -> dict[str, str]:
     return {
-        "preset": "superfast",
+        "preset": {"live": "superfast", "once": "medium"}[effort],
         "tune": "zerolatency",
         "profile": "baseline",
         "level": "31",
-        "crf": "25",
+        "crf": {"live": "27", "once": "26"}[effort],
         "maxrate": str(bitrate),
         "bufsize": str(int(bitrate * _RATE_BUFFER_S)),
         "forced-idr": "1",
         "g": "100000",
-        "x264-params": "scenecut=0:sliced-threads=0",
+        "x264-params": "scenecut=0:sliced-threads=0:ipratio=1.1",
     }
 
 
