@@ -28,7 +28,8 @@ def heard_of_fragment(fragment: SpokenFragment, sample: int) -> str:
         return fragment.text
     if " " not in fragment.text:  # Chinese, Japanese: every character is a word
         return fragment.text[: int(characters)]
-    return fragment.text[: fragment.text.rfind(" ", 0, int(characters) + 1)].rstrip() if characters >= 1 else ""
+    end = fragment.text.rfind(" ", 0, int(characters) + 1)  # -1: the first word was not over yet
+    return fragment.text[: max(0, end)].rstrip()
 
 
 def heard_of_turn(fragments: list[SpokenFragment], fragment: int, sample: int) -> str:

@@ -42,11 +42,13 @@ class MediaClock:
         if self._origin is None:
             self._origin = now
             return number
-        wait = self._origin + number * PACKET_S - now
-        if wait > 0:
-            await self._sleep(wait)
-        elif -wait > PACKET_S:
-            self._origin -= wait
+        due = self._origin + number * PACKET_S
+        if now < due:
+            await self._sleep(due - now)
+            now = self._now()  # a process stalls mostly while it waits
+        late = now - due
+        if late > PACKET_S:
+            self._origin += late
             self.stalls += 1
-            self.stalled_s -= wait
+            self.stalled_s += late
         return number

@@ -12,7 +12,8 @@ def parse_ice_servers(text: str) -> list[RTCIceServer]:
     servers = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
         if not entry.startswith(_SCHEMES):
-            raise ValueError(f"ICE server {entry!r} does not begin with one of {', '.join(_SCHEMES)}")
+            shown = "…@" + entry.rpartition("@")[2] if "@" in entry else entry  # before the @ may be a password
+            raise ValueError(f"ICE server {shown!r} does not begin with one of {', '.join(_SCHEMES)}")
         scheme, _, rest = entry.partition(":")
         login, at, host = rest.rpartition("@")
         if not at:

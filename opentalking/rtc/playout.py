@@ -101,7 +101,8 @@ class Playout:
         self._heard = (0, 0)  # fragment, sample
         self._handed_at = 0.0  # when the last speech packet was handed out
         self._last_sample = 0
-        self._waited = 0
+        self._awaited = 0  # generation of the turn that waits for its prebuffer
+        self._waited = 0  # frames that it has waited
         self._frames = 0
         self._fallback = len(_FALLBACK)  # frames since speech ended
         self.starved = 0  # frames that came too late
@@ -151,11 +152,10 @@ class Playout:
 
     def _ready(self, slot: AVSlot) -> bool:
         """Whether a turn may start: enough slots wait, the whole turn waits, or it was given the time to buffer."""
+        if slot.generation != self._awaited:
+            self._awaited, self._waited = slot.generation, 0
         self._waited += 1
-        if self._prebuffered(slot) or self._waited > self._prebuffer:
-            self._waited = 0
-            return True
-        return False
+        return self._prebuffered(slot) or self._waited > self._prebuffer
 
     def _prebuffered(self, slot: AVSlot) -> bool:
         return bool(slot.info.flags & SlotFlags.TURN_END) or self._source.depth >= self._prebuffer

@@ -58,7 +58,7 @@ class VideoStream:
         unit = self._loop_unit(picture)
         self._pose = picture.pose
         if unit is not None:
-            if not self._looping:
+            if self._key_wanted or not self._looping:  # it joins, or answers a request: a keyframe
                 self._looping, self._key_wanted, self._key_at = True, False, self._now()
             self.loop_frames += 1
             return unit

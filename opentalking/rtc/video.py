@@ -41,22 +41,23 @@ class VideoEncoder:
         return self._bitrate
 
     def set_bitrate(self, bitrate: int) -> None:
-        """Aim at `bitrate` bit/s from the next keyframe on; small changes are ignored."""
+        """Aim at `bitrate` bit/s from the next picture on, a keyframe; small changes are ignored. From any thread."""
         if abs(bitrate - self._bitrate) > _RECONFIGURE_RATIO * self._bitrate:
             self._bitrate = bitrate
             self._context = None
 
     def encode(self, pixels: UInt8, keyframe: bool = False) -> tuple[bytes, bool]:
         """Encode uint8 I420 (height*3//2, width). Returns the access unit and whether it is a keyframe."""
-        if self._context is None:
-            self._context = _open(self.codec, *self._size, self._bitrate, self._effort)
+        context = self._context  # set_bitrate may take it away meanwhile, from another thread
+        if context is None:
+            context = self._context = _open(self.codec, *self._size, self._bitrate, self._effort)
             self._frames = 0
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(pixels), "yuv420p")
         frame.pts = self._frames
         frame.time_base = Fraction(1, FPS)
         frame.pict_type = PictureType.I if keyframe or self._frames == 0 else PictureType.NONE
         self._frames += 1
-        packets = self._context.encode(frame)
+        packets = context.encode(frame)
         return b"".join(bytes(packet) for packet in packets), any(packet.is_keyframe for packet in packets)
 
 
