@@ -186,6 +186,7 @@ class ConversationSession:
             turn.note("first_rtp_ms", mark.time)
             self._set_state("speaking")
             emit("speech.media_started", {"first_rtp_ms": turn.timing["first_rtp_ms"]})
+            emit("speech.timing", self._told_timing(turn))
             emit("status", {"stage": "speaking"})
         fragment = turn.fragments[mark.fragment]
         last = fragment.complete and mark.fragment == len(turn.fragments) - 1
@@ -194,6 +195,11 @@ class ConversationSession:
             data["duration_ms"] = round(fragment.samples * 1000 / PLAYBACK_RATE)
         emit("subtitle.chunk", data)
 
+    @staticmethod
+    def _told_timing(turn: Turn) -> dict[str, Any]:
+        """The latencies of a turn as far as they are known: told when it begins to sound and again at its end."""
+        return {key: value for key, value in turn.timing.items() if key != "accepted_at"}
+
     def _finish(self, turn: Turn, heard: str, interrupted: bool, last_sample_at: float | None = None) -> None:
         """The turn is over; exactly once. `last_sample_at`: when a cut turn's last sample was handed to RTP."""
         self._turn = None
@@ -201,13 +207,12 @@ class ConversationSession:
         if turn.kind == "chat":
             self._conversation.commit_heard(heard, interrupted)
         turn.timing["interrupted"] = interrupted
-        timing = {key: value for key, value in turn.timing.items() if key != "accepted_at"}
         self._outbox.put_nowait(lambda: self._store.set_last_turn(self.session_id, {**turn.timing, "heard": heard}))
         if turn.sounded:
             self._set_state("ready")
         ended = {"text": heard, "interrupted": interrupted}
         emit("speech.ended", ended if last_sample_at is None else {**ended, "last_sample_at": last_sample_at})
-        emit("speech.timing", timing)
+        emit("speech.timing", self._told_timing(turn))
         emit("status", {"stage": _MEDIA_STATUS[interrupted]})
         self._turn_over.set()
 

@@ -54,7 +54,7 @@ async function learnTheServer() {
   session.iceServers = health.ice_servers ?? [];
   showToyNote(health);
   document.body.classList.remove("loading");
-  const engines = [health.llm?.model, health.tts?.provider, health.default_model].filter((name) => typeof name === "string" && name);
+  const engines = [health.llm?.model, health.default_model].filter((name) => typeof name === "string" && name);
   setText(byId("engines"), engines.join(" · "));
   avatars = await api.avatars();
   if (!avatars.some(({ id }) => id === chosen)) {
