@@ -3,7 +3,7 @@
     presenter/
       manifest.json     id, model_type, fps, sample_rate, width, height, version; optional name, metadata
       reference.png     the picture (or .jpg, .jpeg)
-      preview.png       small picture for lists; optional
+      preview.png       picture for lists and for the page before it is connected; optional
 
 The folder's name is the avatar's id. What a model keeps beside these files is its own affair, described in `metadata`.
 """
