@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+# Chinese, Japanese, Thai are written without spaces: there every character counts as a word
+_WORD = re.compile(r"[\u0e00-\u0eff\u2e80-\ua4cf\uf900-\ufaff\ufe30-\uffef]|[^\s\u0e00-\u0eff\u2e80-\ua4cf]+")
 _SAMPLES_PER_CHARACTER = 48_000 // 15  # a usual pace of speech, for a fragment whose length is not known yet
 
 
@@ -26,10 +29,8 @@ def heard_of_fragment(fragment: SpokenFragment, sample: int) -> str:
     characters = len(fragment.text) * min(1.0, sample / length)
     if characters >= len(fragment.text):
         return fragment.text
-    if " " not in fragment.text:  # Chinese, Japanese: every character is a word
-        return fragment.text[: int(characters)]
-    end = fragment.text.rfind(" ", 0, int(characters) + 1)  # -1: the first word was not over yet
-    return fragment.text[: max(0, end)].rstrip()
+    ends = [word.end() for word in _WORD.finditer(fragment.text) if word.end() <= characters]
+    return fragment.text[: ends[-1]] if ends else ""
 
 
 def heard_of_turn(fragments: list[SpokenFragment], fragment: int, sample: int) -> str:

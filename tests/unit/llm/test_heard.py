@@ -37,6 +37,22 @@ def test_in_chinese_every_character_is_a_word(text: str, samples: int, sample: i
     assert text.startswith(heard)
 
 
+@pytest.mark.parametrize(
+    ("text", "share", "heard"),
+    [
+        ("Absolutely", 0.9, ""),
+        ("我用iPhone打电话", 0.5, "我用"),
+        ("我用iPhone打电话", 0.85, "我用iPhone打"),
+        ("안녕하세요 여러분", 0.4, ""),
+        ("안녕하세요 여러분", 0.7, "안녕하세요"),
+    ],
+)
+def test_a_word_is_what_stands_between_spaces_or_one_character_of_a_script_without_them(
+    text: str, share: float, heard: str
+) -> None:
+    assert heard_of_fragment(SpokenFragment(text, 48_000, complete=True), int(48_000 * share)) == heard
+
+
 @given(parts=st.lists(FRAGMENT, min_size=1, max_size=4), at=st.integers(0, 4), sample=st.integers(0, 300_000))
 def test_a_turn_is_what_came_before_the_cursors_fragment_and_what_was_heard_of_it(
     parts: list[SpokenFragment], at: int, sample: int

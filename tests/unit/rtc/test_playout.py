@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from opentalking.rtc.playout import AVSlot
 from opentalking.slots import SlotFlags, SlotInfo
-from opentalking.types import FPS, PACKET_SAMPLES, PLAYBACK_RATE, PLAYBACK_SAMPLES
+from opentalking.types import FPS, PACKET_SAMPLES, PLAYBACK_RATE, PLAYBACK_SAMPLES, Int16
 from tests.unit.rtc.stage import IDLE_FRAMES, Stage, turn_of, wave_of
 
 DECAY_SAMPLES = PLAYBACK_RATE * 5 // 1000
@@ -296,7 +296,9 @@ def test_whatever_happens_each_turn_that_sounded_ends_once_with_what_was_handed_
     story: list[tuple[str, int]], prebuffer: int
 ) -> None:
     stage = Stage(prebuffer)
-    generation, owed, spoken = 0, [], {}
+    generation = 0
+    owed: list[AVSlot] = []
+    spoken: dict[int, list[Int16]] = {}
 
     def tick() -> None:
         tick = stage.tick()
