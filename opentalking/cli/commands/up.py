@@ -12,6 +12,7 @@ import ctypes
 import os
 import pwd
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -214,16 +215,26 @@ def _may_start(settings: Settings) -> bool:
 
 
 def _say_running(instance: Instance) -> int:
-    _say(f"OpenTalking is already running here: {instance.url}\n  stop: opentalking down")
+    _say(f"OpenTalking is already running here: {instance.url}\n  stop: {_own_name()} down")
     return 0
+
+
+def _own_name() -> str:
+    """How this command is called from here: by its name when the shell would find it, else as it was."""
+    called = Path(sys.argv[0])
+    if called.name != "opentalking":
+        return "python -m opentalking.cli"
+    found = shutil.which("opentalking")
+    return "opentalking" if found and called.exists() and called.samefile(found) else str(called)
 
 
 def _welcome(plan: Plan, options: argparse.Namespace) -> str:
     text = f"OpenTalking is ready:  {plan.url}"
     bar = "─" * (len(text) + 4)
     where = f" --run-dir {shlex.quote(options.run_dir)}" if options.run_dir else ""
-    stop_hint = f"opentalking down{where}" if options.detach else "Ctrl-C"
+    me = _own_name()
+    stop_hint = f"{me} down{where}" if options.detach else "Ctrl-C"
     return (
         f"\n  ┌{bar}┐\n  │  {text}  │\n  └{bar}┘\n"
-        f"  stop: {stop_hint}    look: opentalking status{where}    logs: opentalking logs -f{where}"
+        f"  stop: {stop_hint}    look: {me} status{where}    logs: {me} logs -f{where}"
     )
