@@ -10,7 +10,7 @@ import numpy as np
 from opentalking.types import PACKET_SAMPLES, PLAYBACK_RATE, Int16
 
 _TIME_BASE = Fraction(1, PLAYBACK_RATE)
-_SETTLE_PACKETS = 4  # zeros that go through the encoder before the cached silence may replace them
+_SILENCE_BYTES = 3  # a packet this short is CELT's silence frame: it sounds of nothing however often it is repeated
 
 
 class OpusEncoder:
@@ -32,17 +32,18 @@ class OpusEncoder:
         self._frame.sample_rate = PLAYBACK_RATE
         self._frame.time_base = _TIME_BASE
         self._zeros = np.zeros(PACKET_SAMPLES, np.int16)
-        self._silent = 0
-        self._silence = b""
+        self._silence = b""  # to be repeated, once the encoder has come to rest after speech
 
     def encode(self, pcm: Int16 | None) -> bytes:
         if pcm is not None:
-            self._silent = 0
+            self._silence = b""
             return self._encode(pcm)
-        if self._silent < _SETTLE_PACKETS:
-            self._silent += 1
-            self._silence = self._encode(self._zeros)
-        return self._silence
+        if self._silence:
+            return self._silence
+        packet = self._encode(self._zeros)
+        if len(packet) <= _SILENCE_BYTES:
+            self._silence = packet
+        return packet
 
     def _encode(self, pcm: Int16) -> bytes:
         self._frame.planes[0].update(pcm.tobytes())
