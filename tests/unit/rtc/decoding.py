@@ -28,7 +28,7 @@ class VideoDecoder:
         frames = self._context.decode(cast(Any, av.Packet(unit)))
         assert len(frames) == 1, f"{len(frames)} pictures"
         assert not frames[0].is_corrupt
-        return frames[0].to_ndarray(format="yuv420p")
+        return np.asarray(frames[0].to_ndarray(format="yuv420p"), np.uint8)
 
 
 def decode_sound(packets: Iterable[bytes]) -> Int16:

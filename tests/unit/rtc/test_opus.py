@@ -14,8 +14,9 @@ def voice_like(seconds: float) -> Int16:
     """Harmonics of a gliding 120 Hz tone, swelling as syllables do."""
     time = np.arange(int(seconds * PLAYBACK_RATE)) / PLAYBACK_RATE
     pitch = 2 * np.pi * (120 * time + 10 * np.sin(2 * np.pi * 0.7 * time))
-    tone = sum(np.sin(n * pitch) / n for n in range(1, 12))
-    return (6_000 * tone * np.abs(np.sin(2 * np.pi * 2 * time))).astype(np.int16)
+    tone = np.sum([np.sin(n * pitch) / n for n in range(1, 12)], axis=0)
+    swell = np.abs(np.sin(2 * np.pi * 2 * time))
+    return np.asarray(6_000 * tone * swell, np.int16)
 
 
 def packets_of(pcm: Int16) -> list[Int16]:
