@@ -20,6 +20,7 @@ import aiortc.rtcicetransport
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol
 from aiortc import RTCPeerConnection, RTCRtpSender
+from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket, unpack_remb_fci
 
 _NTP_EPOCH_S = 2_208_988_800  # Unix time of 1900, negated
 _CANDIDATE_HOST = re.compile(r"^(a=candidate:\S+ \d+ udp \d+ )(\S+)( \d+ typ host)", re.MULTILINE | re.IGNORECASE)
@@ -32,10 +33,25 @@ def on_keyframe_request(sender: RTCRtpSender, handler: Callable[[], None]) -> No
     sender._send_keyframe = handler  # type: ignore[method-assign]
 
 
-def estimated_bitrate(sender: RTCRtpSender) -> int | None:
-    """The receiver's estimate (REMB) in bit/s, which aiortc keeps on its unused encoder; None before the first."""
-    encoder = getattr(sender, "_RTCRtpSender__encoder", None)
-    return getattr(encoder, "target_bitrate", None)
+class BandwidthEstimate:
+    """What the receiver last estimated (REMB) it can take: `bitrate` in bit/s, None before the first.
+
+    aiortc itself only sets it on the encoder, which begins with a default that no receiver ever estimated.
+    """
+
+    def __init__(self, sender: RTCRtpSender) -> None:
+        self.bitrate: int | None = None
+        self._ssrc = sender._ssrc
+        self._passed_on = sender._handle_rtcp_packet
+        sender._handle_rtcp_packet = self._handle  # type: ignore[method-assign]
+
+    async def _handle(self, packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            with contextlib.suppress(ValueError):  # another application's packet
+                bitrate, ssrcs = unpack_remb_fci(packet.fci)
+                if self._ssrc in ssrcs:
+                    self.bitrate = bitrate
+        await self._passed_on(packet)
 
 
 def announce_address(sdp: str, address: str) -> str:

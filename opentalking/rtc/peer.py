@@ -21,7 +21,7 @@ from opentalking.rtc.tracks import AudioTrack, VideoTrack
 from opentalking.rtc.video import Codec, VideoEncoder
 from opentalking.types import UInt8
 
-_MIN_VIDEO_BITRATE = 150_000
+_MIN_VIDEO_BITRATE = 500_000  # while a still face is sent, receivers estimate far less than the network can carry
 _BITRATE_PERIOD_S = 2.0
 
 
@@ -94,7 +94,7 @@ class Peer:
         except Exception as error:  # aiortc raises ValueError, AssertionError, … from its SDP parser
             raise OfferError(f"the offer cannot be used: {error}") from error
         await self._sink.start()
-        self._adapting = asyncio.create_task(self._adapt(video_sender, stream))
+        self._adapting = asyncio.create_task(self._adapt(seam.BandwidthEstimate(video_sender), stream))
         return seam.announce_address(connection.localDescription.sdp, options.public_address)
 
     def _prefer(self, sender: RTCRtpSender, codec: Codec) -> None:
@@ -106,15 +106,15 @@ class Peer:
             if transceiver.sender is sender:
                 transceiver.setCodecPreferences(chosen)
 
-    async def _adapt(self, sender: RTCRtpSender, stream: VideoStream) -> None:
+    async def _adapt(self, estimated: seam.BandwidthEstimate, stream: VideoStream) -> None:
         """Follow the receiver's bandwidth estimate downwards, never above the setting."""
         before = None
         while True:
             await asyncio.sleep(_BITRATE_PERIOD_S)
-            estimate = seam.estimated_bitrate(sender)
+            estimate = estimated.bitrate
             if estimate is not None and estimate != before:
                 before = estimate
-                stream.set_bitrate(max(_MIN_VIDEO_BITRATE, min(estimate, self._options.video_bitrate)))
+                stream.set_bitrate(min(self._options.video_bitrate, max(_MIN_VIDEO_BITRATE, estimate)))
 
     def _state_changed(self) -> None:
         state = self._connection.connectionState
