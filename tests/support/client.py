@@ -17,6 +17,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription, rtcrtpreceiver
 from aiortc.codecs.base import Decoder
 from aiortc.jitterbuffer import JitterFrame
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtp import RtcpSrPacket
 from av.frame import Frame
 
 
@@ -53,6 +54,9 @@ class Receiver:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     first_picture: asyncio.Event = field(default_factory=asyncio.Event)
     loud: asyncio.Event = field(default_factory=asyncio.Event)
+    sound_pts: list[int] = field(default_factory=list)  # RTP time stamps, one for each entry of `sound`
+    reports: dict[str, tuple[float, int]] = field(default_factory=dict)  # newest sender report: NTP seconds, RTP stamp
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def offer(self) -> str:
         self.connection.addTransceiver("video", direction="recvonly")
@@ -63,6 +67,41 @@ class Receiver:
 
     async def accept(self, sdp: str) -> None:
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        for receiver in self.connection.getReceivers():
+            self._note_reports(receiver)
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        """Until `condition` holds; looked at whenever sound or a picture arrives."""
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                self._arrived.clear()
+                await self._arrived.wait()
+
+    async def hear_more(self, ms: float, timeout_s: float = 30.0) -> None:
+        """Until so much more sound (or silence) has arrived."""
+        wanted = self.heard_samples + ms * 48
+        await self.until(lambda: self.heard_samples >= wanted, timeout_s)
+
+    @property
+    def heard_samples(self) -> int:
+        return sum(len(pcm) for _, pcm in self.sound)
+
+    def clock(self, kind: str, pts: int) -> float:
+        """The sender's wall clock at an RTP time stamp, by its newest report."""
+        seconds, stamp = self.reports[kind]
+        ticks = (pts - stamp + 2**31) % 2**32 - 2**31
+        return seconds + ticks / (48_000 if kind == "audio" else 90_000)
+
+    def _note_reports(self, receiver: Any) -> None:
+        handle = receiver._handle_rtcp_packet
+
+        async def noting(packet: Any) -> None:
+            if isinstance(packet, RtcpSrPacket):
+                info = packet.sender_info
+                self.reports[receiver.track.kind] = (info.ntp_timestamp / 2**32, info.rtp_timestamp)
+            await handle(packet)
+
+        receiver._handle_rtcp_packet = noting
 
     def _on_track(self, track: Any) -> None:
         self._tasks.append(asyncio.create_task(self._hear(track) if track.kind == "audio" else self._see(track)))
@@ -73,6 +112,8 @@ class Receiver:
                 frame = await track.recv()
                 pcm = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
                 self.sound.append((time.time(), pcm))
+                self.sound_pts.append(frame.pts)
+                self._arrived.set()
                 if np.abs(pcm).max(initial=0) > 1000:
                     self.loud.set()
 
@@ -83,6 +124,7 @@ class Receiver:
                 picture = frame.to_ndarray(format="yuv420p") if self.keep_pictures else None
                 self.pictures.append((time.time(), frame.pts, picture))
                 self.first_picture.set()
+                self._arrived.set()
 
     def samples(self) -> np.ndarray:
         return np.concatenate([pcm for _, pcm in self.sound]) if self.sound else np.zeros(0, np.int16)

@@ -17,6 +17,8 @@ class LLMServer:
 
     delay_s: float = 0.0
     reply: str = REPLY
+    status: int = 200  # anything else: every request is refused with it
+    word_pause_s: float = 0.0
     requests: list[dict[str, object]] = field(default_factory=list)
     cancelled: int = 0
     base_url: str = ""
@@ -42,6 +44,8 @@ class LLMServer:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(await request.json())
+        if self.status != 200:
+            return web.json_response({"error": {"message": "refused by the stand-in"}}, status=self.status)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         try:
             await asyncio.sleep(self.delay_s)
@@ -50,6 +54,7 @@ class LLMServer:
                 delta = {"index": 0, "delta": {"content": word + " "}, "finish_reason": None}
                 chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "x", "choices": [delta]}
                 await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+                await asyncio.sleep(self.word_pause_s)
             await response.write(b"data: [DONE]\n\n")
         except (asyncio.CancelledError, ConnectionResetError):
             self.cancelled += 1

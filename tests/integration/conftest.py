@@ -1,0 +1,58 @@
+"""Fixtures of the tests on a real node: all processes under supervisord, a stand-in language model, a voice of tones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Client
+from tests.support.llm_server import LLMServer
+from tests.support.node import TONE, Node, free_port
+
+LLM_PORT = free_port()
+TONES = {
+    "OPENTALKING_LLM_BASE_URL": f"http://127.0.0.1:{LLM_PORT}/v1",
+    "OPENTALKING_TTS_PLUGINS": f"tone={TONE}",
+    "OPENTALKING_TTS_PROVIDER": "tone",
+}
+
+
+@pytest.fixture(scope="session")
+def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where nodes keep what they build once: kept from one run of the tests to the next."""
+    cache: pytest.Cache | None = request.config.cache
+    return cache.mkdir("opentalking-node") if cache is not None else tmp_path_factory.mktemp("models")
+
+
+def running(node: Node) -> Iterator[Node]:
+    """The node, up; down at the end. For fixtures that outlive an event loop."""
+    asyncio.run(node.__aenter__())
+    try:
+        yield node
+    finally:
+        asyncio.run(node.__aexit__())
+
+
+@pytest.fixture(scope="session")
+def node(models: Path) -> Iterator[Node]:
+    """One worker of each role, shared by every test that leaves it whole."""
+    yield from running(Node(cache=models, **TONES))
+
+
+@pytest.fixture
+async def llm() -> AsyncIterator[LLMServer]:
+    """The language model of every node here, fresh for each test; without it, it is unreachable."""
+    async with LLMServer(port=LLM_PORT) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(node: Node) -> AsyncIterator[Client]:
+    """A connected user."""
+    async with Client(node.base) as user:
+        await user.create()
+        await user.connect()
+        yield user
