@@ -61,9 +61,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     llm_api_key: Annotated[str, _doc("Key for the endpoint")] = ""
     llm_model: Annotated[str, _doc("Model name sent to the endpoint")] = "smollm2"
     llm_system_prompt: Annotated[str, _doc("System prompt of a session that brings none")] = (
-        "You are a friendly presenter. Answer in one or two short spoken sentences, in plain text."
+        "You are a helpful AI assistant. Answer briefly, in plain text."
     )
-    llm_max_tokens: Annotated[int, Meta(ge=1, le=32_768), _doc("Longest reply, tokens")] = 160
+    llm_max_tokens: Annotated[int, Meta(ge=1, le=32_768), _doc("Longest reply, tokens")] = 120
     llm_history_turns: Annotated[int, Meta(ge=0, le=1000), _doc("Turns of conversation sent along")] = 20
     llm_connect_timeout_s: Annotated[Seconds, _doc("Time to reach the endpoint, seconds")] = 5.0
     llm_first_token_timeout_s: Annotated[Seconds, _doc("Time to the first token, seconds")] = 30.0

@@ -16,6 +16,7 @@ import msgspec
 from opentalking.config import Settings
 
 _CONTEXT_TOKENS = 8192  # what SmolLM2 was trained for; 20 turns need about 4300
+_TEMPERATURE, _REPEAT_PENALTY = 0.3, 1.1  # a model this small rambles and repeats itself at the usual 0.8 and 1
 _PROMPT_CACHE_MIB = 256
 _WARMUP_TIMEOUT_S = 120.0
 
@@ -60,6 +61,7 @@ def serve(settings: Settings, port: int) -> None:
     params.n_parallel = 1
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings.llm_threads
+    params.sampling.temp, params.sampling.penalty_repeat = _TEMPERATURE, _REPEAT_PENALTY
     params.verbosity = 1
     server = xllamacpp.Server(params)
     address = f"{server.listening_address}/v1"
