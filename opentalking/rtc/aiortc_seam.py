@@ -20,7 +20,10 @@ import aiortc.rtcicetransport
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol
 from aiortc import RTCPeerConnection, RTCRtpSender
+from aiortc.codecs import CODECS
+from aiortc.rtcpeerconnection import find_common_codecs
 from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket, unpack_remb_fci
+from aiortc.sdp import SessionDescription
 
 _NTP_EPOCH_S = 2_208_988_800  # Unix time of 1900, negated
 _CANDIDATE_HOST = re.compile(r"^(a=candidate:\S+ \d+ udp \d+ )(\S+)( \d+ typ host)", re.MULTILINE | re.IGNORECASE)
@@ -55,8 +58,24 @@ class BandwidthEstimate:
 
 
 def announce_address(sdp: str, address: str) -> str:
-    """Replace the host candidates' address by the public one of a server behind 1:1 NAT."""
-    return _CANDIDATE_HOST.sub(rf"\g<1>{address}\g<3>", sdp) if address else sdp
+    """Replace the host candidates' address by the public one of a server behind 1:1 NAT.
+
+    Candidates of the other IP version are left alone: their sockets cannot be reached at that address.
+    """
+
+    def public(candidate: re.Match[str]) -> str:
+        before, host, after = candidate.groups()
+        return before + (address if (":" in host) == (":" in address) else host) + after
+
+    return _CANDIDATE_HOST.sub(public, sdp) if address else sdp
+
+
+def common_video_codecs(offer_sdp: str) -> set[str]:
+    """MIME types that aiortc can send to this offer's first video section: it knows H.264 only as baseline."""
+    for media in SessionDescription.parse(offer_sdp).media:
+        if media.kind == "video":
+            return {codec.mimeType for codec in find_common_codecs(CODECS["video"], media.rtp.codecs)}
+    return set()
 
 
 def transport_closed(connection: RTCPeerConnection) -> bool:

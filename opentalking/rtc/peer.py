@@ -23,6 +23,7 @@ from opentalking.types import UInt8
 
 _MIN_VIDEO_BITRATE = 500_000  # while a still face is sent, receivers estimate far less than the network can carry
 _BITRATE_PERIOD_S = 2.0
+_MIME_TYPES: dict[Codec, str] = {"h264": "video/H264", "vp8": "video/VP8"}
 
 
 class OfferError(Exception):
@@ -43,13 +44,15 @@ class PeerOptions:
 
 def choose_codec(offer_sdp: str, preferred: Codec) -> Codec:
     """The preferred codec if the offer has it, else the other. Raises OfferError if it has neither."""
-    offered = offer_sdp.upper()
-    present = {"h264": "H264/90000" in offered, "vp8": "VP8/90000" in offered}
+    try:
+        common = seam.common_video_codecs(offer_sdp)
+    except Exception as error:  # aiortc raises ValueError, AssertionError, … from its SDP parser
+        raise OfferError(f"the offer cannot be used: {error}") from error
     codecs: tuple[Codec, ...] = (preferred, "h264", "vp8")
     for codec in codecs:
-        if present[codec]:
+        if _MIME_TYPES[codec] in common:
             return codec
-    raise OfferError("the offer contains neither H.264 nor VP8 video")
+    raise OfferError("the offer contains neither H.264 (baseline) nor VP8 video")
 
 
 class Peer:
@@ -99,9 +102,8 @@ class Peer:
 
     def _prefer(self, sender: RTCRtpSender, codec: Codec) -> None:
         """Fix the codec before the offer is applied: afterwards aiortc ignores preferences."""
-        wanted = {"h264": "video/H264", "vp8": "video/VP8"}[codec]
         capabilities = RTCRtpSender.getCapabilities("video").codecs
-        chosen = [c for c in capabilities if c.mimeType in (wanted, "video/rtx")]
+        chosen = [c for c in capabilities if c.mimeType in (_MIME_TYPES[codec], "video/rtx")]
         for transceiver in self._connection.getTransceivers():
             if transceiver.sender is sender:
                 transceiver.setCodecPreferences(chosen)

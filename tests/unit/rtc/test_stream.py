@@ -84,7 +84,7 @@ class Watched:
 
 def talking(pose: int) -> UInt8:
     """A face that moves its mouth: the idle picture with a patch that changes."""
-    pixels = moving_face(POSES)[pose].copy()
+    pixels: UInt8 = moving_face(POSES)[pose].copy()
     pixels[100:120, 60:100] = 60 + 7 * (pose % 16)
     return pixels
 

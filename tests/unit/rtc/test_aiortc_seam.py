@@ -1,0 +1,245 @@
+"""What this room takes from the insides of aiortc and aioice is there and behaves; an update that moves it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator
+from fractions import Fraction
+from typing import Any
+
+import aioice.ice
+import aiortc.clock
+import aiortc.rtcicetransport
+import aiortc.rtcpeerconnection
+import aiortc.rtcrtpsender
+import av
+import pytest
+from aioice.ice import Connection
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
+
+from opentalking.rtc import aiortc_seam as seam
+from opentalking.rtc.video import VideoEncoder
+from tests.unit.rtc.browser import Browser
+from tests.unit.rtc.stage import moving_face
+
+HOST_CANDIDATE = re.compile(r"a=candidate:\S+ \d+ udp \d+ (\S+) (\d+) typ host")
+
+
+class PacketTrack(MediaStreamTrack):
+    """Encoded pictures, as many as are asked for; one real tick of the loop between them."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._encoder = VideoEncoder("vp8", 160, 160, 500_000)
+        self._count = 0
+
+    async def recv(self) -> Any:
+        await asyncio.sleep(0.02)  # the pace of the stream, not synchronisation
+        unit, _ = self._encoder.encode(moving_face(10)[self._count % 10])
+        packet: Any = av.Packet(unit)
+        packet.pts, packet.time_base = self._count * 1800, Fraction(1, 90_000)
+        self._count += 1
+        return packet
+
+
+class Sending:
+    """A server that sends video to a browser, connected."""
+
+    def __init__(self) -> None:
+        self.server = RTCPeerConnection()
+        self.sender: RTCRtpSender = self.server.addTrack(PacketTrack())
+        self.browser = Browser()
+
+    async def connect(self) -> None:
+        await self.server.setRemoteDescription(RTCSessionDescription(await self.browser.offer(), "offer"))
+        await self.server.setLocalDescription(await self.server.createAnswer())
+        await self.browser.accept(self.server.localDescription.sdp)
+        await self.browser.receive("video", 1)
+
+    async def close(self) -> None:
+        await self.server.close()
+        await self.browser.connection.close()
+
+
+@pytest.fixture
+async def sending() -> AsyncIterator[Sending]:
+    made = Sending()
+    yield made
+    await made.close()
+
+
+async def test_a_browsers_request_for_a_keyframe_reaches_the_handler(sending: Sending) -> None:
+    asked = asyncio.Event()
+    seam.on_keyframe_request(sending.sender, asked.set)
+    await sending.connect()
+    assert not asked.is_set()
+    await sending.browser.receiver("video")._send_rtcp_pli(sending.sender._ssrc)
+    await asyncio.wait_for(asked.wait(), 20)
+
+
+def test_a_sender_without_the_hook_is_noticed_at_once() -> None:
+    sender: Any = object()
+    with pytest.raises(AttributeError, match="_send_keyframe"):
+        seam.on_keyframe_request(sender, lambda: None)
+
+
+async def test_the_receivers_estimate_is_known_once_it_was_sent_and_never_before(sending: Sending) -> None:
+    estimate = seam.BandwidthEstimate(sending.sender)
+    asked: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+    seam.on_keyframe_request(sending.sender, lambda: None if asked.done() else asked.set_result(estimate.bitrate))
+    await sending.connect()
+    assert estimate.bitrate is None
+    receiver, ssrc = sending.browser.receiver("video"), sending.sender._ssrc
+    remb = pack_remb_fci(96_000, [ssrc])
+    foreign = pack_remb_fci(12_000, [ssrc ^ 1])
+    for fci in (remb, foreign):
+        await receiver._send_rtcp(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
+    await receiver._send_rtcp_pli(ssrc)  # arrives after them: what was heard by then is looked at
+    assert await asyncio.wait_for(asked, 20) == 96_000
+
+
+async def test_a_packet_that_is_no_estimate_is_passed_on_unharmed(sending: Sending) -> None:
+    estimate = seam.BandwidthEstimate(sending.sender)
+    packet = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=b"XXXX1234")
+    await sending.sender._handle_rtcp_packet(packet)
+    assert estimate.bitrate is None
+
+
+async def test_a_connection_knows_that_the_browser_closed_it(sending: Sending) -> None:
+    await sending.connect()
+    assert not seam.transport_closed(sending.server)
+    changed = asyncio.Event()
+    sending.sender.transport.on("statechange", changed.set)
+    await sending.browser.connection.close()
+    await asyncio.wait_for(changed.wait(), 20)
+    assert seam.transport_closed(sending.server)
+
+
+SDP = "\r\n".join(
+    [
+        "c=IN IP4 10.0.0.5",
+        "a=candidate:1 1 udp 2130706431 10.0.0.5 40000 typ host",
+        "a=candidate:2 1 UDP 2130706431 fd00::2 40001 typ host",
+        "a=candidate:3 1 udp 1694498815 203.0.113.9 40000 typ srflx raddr 10.0.0.5 rport 40000",
+        "a=candidate:4 1 udp 33562367 198.51.100.1 5000 typ relay raddr 10.0.0.5 rport 40000",
+        "",
+    ]
+)
+
+
+def test_only_host_candidates_announce_the_public_address() -> None:
+    announced = seam.announce_address(SDP, "192.0.2.77").split("\r\n")
+    assert announced[1] == "a=candidate:1 1 udp 2130706431 192.0.2.77 40000 typ host"
+    changed = [n for n, line in enumerate(announced) if line != SDP.split("\r\n")[n]]
+    assert changed == [1]
+
+
+def test_a_public_address_of_ipv6_replaces_the_ipv6_candidate() -> None:
+    announced = seam.announce_address(SDP, "2001:db8::1").split("\r\n")
+    assert announced[2] == "a=candidate:2 1 UDP 2130706431 2001:db8::1 40001 typ host"
+    assert [n for n, line in enumerate(announced) if line != SDP.split("\r\n")[n]] == [2]
+
+
+def test_without_a_public_address_nothing_is_changed() -> None:
+    assert seam.announce_address(SDP, "") == SDP
+
+
+async def test_aiortc_writes_host_candidates_as_they_are_looked_for() -> None:
+    browser = Browser()
+    sdp = seam.announce_address(await browser.offer(), "192.0.2.77")
+    await browser.connection.close()
+    hosts = [host for host, _ in HOST_CANDIDATE.findall(sdp) if ":" not in host]
+    assert hosts and set(hosts) == {"192.0.2.77"}
+
+
+def test_our_clock_agrees_with_aiortcs() -> None:
+    def theirs() -> int:
+        return aiortc.clock.datetime_to_ntp(aiortc.clock.current_datetime())
+
+    millisecond = (1 << 32) // 1000
+    for _ in range(100):
+        before, ours, after = theirs(), seam.ntp_now(), theirs()
+        assert before - millisecond <= ours <= after + millisecond
+
+
+def test_aiortc_takes_the_time_from_where_ours_is_put(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiortc.clock, "current_ntp_time", aiortc.clock.current_ntp_time)
+    seam.use_fast_clock()
+    for module in (aiortc.rtcrtpsender, aiortc.rtcpeerconnection):
+        clock: Any = vars(module)["clock"]
+        assert clock.current_ntp_time is seam.ntp_now
+
+
+@pytest.mark.parametrize(("found", "gathered"), [([], ["127.0.0.1"]), (["10.0.0.5"], ["10.0.0.5"])])
+def test_loopback_is_gathered_if_there_is_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, found: list[str], gathered: list[str]
+) -> None:
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: found)
+    seam.use_host_addresses()
+    once: Any = aioice.ice.get_host_addresses
+    seam.use_host_addresses()
+    assert aioice.ice.get_host_addresses is once
+    assert once(True, True) == gathered
+
+
+async def test_a_machine_with_loopback_only_connects(sending: Sending, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: [])
+    seam.use_host_addresses()
+    await sending.connect()
+    assert "127.0.0.1" in {host for host, _ in HOST_CANDIDATE.findall(sending.server.localDescription.sdp)}
+
+
+def free_ports(count: int) -> int:
+    """First of `count` UDP ports in a row that were free a moment ago."""
+    for low in range(42_000, 60_000, count):
+        sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+        try:
+            for offset, bound in enumerate(sockets):
+                bound.bind(("0.0.0.0", low + offset))
+            return low
+        except OSError:
+            continue
+        finally:
+            for bound in sockets:
+                bound.close()
+    raise AssertionError("no free ports")
+
+
+async def test_media_keeps_to_its_port_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", Connection)  # restored afterwards
+    low = free_ports(16)
+    seam.PortRange(low, low + 15)
+    sending = Sending()
+    try:
+        await sending.connect()
+        ports = {int(port) for _, port in HOST_CANDIDATE.findall(sending.server.localDescription.sdp)}
+        assert ports and ports <= set(range(low, low + 16))
+        ice: Any = sending.sender.transport.transport
+        pair = ice._connection._nominated[1]
+        assert pair.local_candidate.port in ports
+    finally:
+        await sending.close()
+
+
+async def test_a_port_range_that_is_taken_gives_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", Connection)
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        seam.PortRange(port, port)
+        browser = Browser()
+        sdp = await browser.offer()
+        await browser.connection.close()
+    assert HOST_CANDIDATE.findall(sdp) == []
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 5), (9, 8), (1, 65_536)])
+def test_what_is_not_a_port_range_is_refused(low: int, high: int) -> None:
+    with pytest.raises(ValueError, match=f"not a port range: {low}-{high}"):
+        seam.PortRange(low, high)
