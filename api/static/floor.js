@@ -46,6 +46,7 @@ export class Floor {
   stopped(generation) {
     if (generation !== undefined && generation < this.generation) return;
     if (!this.busy) return;
+    if (generation !== undefined) this.generation = generation; // a subtitle that is still on its way comes too late
     this.subtitle = "";
     this.#enter("interrupted");
   }
