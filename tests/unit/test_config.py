@@ -1,0 +1,150 @@
+"""Settings: where they are read from, which source wins, and what a wrong one says."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from opentalking.config import Settings, SettingsError, env_name, load_settings, read_env_file, settings_table
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    return tmp_path / "my.env"
+
+
+def load(path: Path, **process: str) -> Settings:
+    return load_settings({"OPENTALKING_ENV_FILE": str(path), **process})
+
+
+def test_without_any_source_the_defaults_hold(env_file: Path) -> None:
+    loaded = load(env_file)
+    expected = msgspec.structs.replace(Settings(), node=socket.gethostname())
+    assert loaded == expected
+
+
+def test_the_file_is_over_the_default_and_the_process_over_the_file(env_file: Path) -> None:
+    env_file.write_text("OPENTALKING_API_PORT=8100\nOPENTALKING_FLASHTALK_TTS_TAIL_FADE_MS=40\n")
+    loaded = load(env_file, OPENTALKING_API_PORT="8200")
+    assert (loaded.api_port, loaded.flashtalk_tts_tail_fade_ms, loaded.rtc_workers) == (8200, 40, 1)
+
+
+def test_the_file_in_the_working_folder_is_read_unless_another_is_named(
+    tmp_path: Path, env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("OPENTALKING_NODE=here\n")
+    env_file.write_text("OPENTALKING_NODE=there\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings({}).node == "here"
+    assert load(env_file).node == "there"
+
+
+def test_the_process_environment_is_read_by_default(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENTALKING_ENV_FILE", str(env_file))
+    monkeypatch.setenv("OPENTALKING_NODE", "from-process")
+    assert load_settings().node == "from-process"
+
+
+def test_an_empty_value_means_the_default(env_file: Path) -> None:
+    env_file.write_text("OPENTALKING_API_PORT=8100\nOPENTALKING_LLM_MODEL=\n")
+    loaded = load(env_file, OPENTALKING_API_PORT="", OPENTALKING_NODE="")
+    assert (loaded.api_port, loaded.llm_model, loaded.node) == (8000, "smollm2", socket.gethostname())
+
+
+def test_the_env_file_is_read_line_by_line(env_file: Path) -> None:
+    env_file.write_text(
+        "# a comment\n"
+        "\n"
+        "A=1\n"
+        "  export B = two words  \n"
+        "C='single # no comment'\n"
+        'D="double"\n'
+        "E=a=b=c\n"
+        "F=\n"
+        "G='unbalanced\"\n"
+        "H=naïve 你好\n"
+        "A=2\n",
+        encoding="utf-8",
+    )
+    assert read_env_file(env_file) == {
+        "A": "2",
+        "B": "two words",
+        "C": "single # no comment",
+        "D": "double",
+        "E": "a=b=c",
+        "F": "",
+        "G": "'unbalanced\"",
+        "H": "naïve 你好",
+    }
+
+
+def test_a_file_that_is_missing_is_empty(tmp_path: Path) -> None:
+    assert read_env_file(tmp_path / "none") == {}
+    assert read_env_file(tmp_path) == {}
+
+
+def test_a_line_without_a_value_is_named(env_file: Path) -> None:
+    env_file.write_text("A=1\n\nB\n")
+    with pytest.raises(SettingsError, match=f"^{re.escape(str(env_file))}:3: expected KEY=VALUE$"):
+        read_env_file(env_file)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("API_PORT", "eighty", "OPENTALKING_API_PORT='eighty': Expected `int`, got `str`"),
+        ("API_PORT", "65536", "OPENTALKING_API_PORT='65536': Expected `int` <= 65535"),
+        ("RTC_WORKERS", "0", "OPENTALKING_RTC_WORKERS='0': Expected `int` >= 1"),
+        ("VIDEO_CODEC", "av1", "OPENTALKING_VIDEO_CODEC='av1': Invalid enum value 'av1'"),
+        ("PEER_GRACE_S", "-1", "OPENTALKING_PEER_GRACE_S='-1': Expected `float` >= 0.0"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_variable(env_file: Path, name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(env_file, **{"OPENTALKING_" + name: value})
+    assert str(caught.value) == message
+
+
+def test_a_wrong_value_in_the_file_is_named_too(env_file: Path) -> None:
+    env_file.write_text("OPENTALKING_MAX_TEXT_CHARS=none\n")
+    with pytest.raises(SettingsError, match="OPENTALKING_MAX_TEXT_CHARS='none'"):
+        load(env_file)
+
+
+def test_every_setting_can_be_set_by_its_variable(env_file: Path) -> None:
+    """Each default, written as text, is read back as itself: no type is without a reading."""
+    written = {env_name(field.name): str(field.default) for field in msgspec.structs.fields(Settings)}
+    assert load(env_file, **{**written, "OPENTALKING_NODE": "n"}) == msgspec.structs.replace(Settings(), node="n")
+
+
+def test_every_setting_has_a_sentence_of_its_own() -> None:
+    rows = settings_table()
+    names, sentences = [row[0] for row in rows], [row[2] for row in rows]
+    assert names == [env_name(field.name) for field in msgspec.structs.fields(Settings)]
+    assert all(len(sentence.split()) >= 2 and sentence[0].isupper() for sentence in sentences)
+    assert len(set(sentences)) == len(sentences)
+
+
+def test_times_and_rates_say_their_unit() -> None:
+    for name, _, sentence in settings_table():
+        if name.endswith("_MS"):
+            assert re.search(r"\bms\b", sentence) or "this" in sentence, name
+        if name.endswith("_S"):
+            assert "seconds" in sentence, name
+        if name.endswith("BITRATE"):
+            assert "bit/s" in sentence, name
+
+
+def test_the_nodes_rings_lie_in_shared_memory_under_its_name(env_file: Path) -> None:
+    assert load(env_file, OPENTALKING_NODE="left").shm_root == Path("/dev/shm/opentalking-left")
+
+
+def test_the_base_url_of_a_server_on_all_addresses_is_one_that_can_be_called(env_file: Path) -> None:
+    assert load(env_file, OPENTALKING_API_HOST="0.0.0.0").public_base() == "http://127.0.0.1:8000"
+    assert load(env_file, OPENTALKING_API_HOST="10.0.0.5", OPENTALKING_API_PORT="80").public_base() == (
+        "http://10.0.0.5:80"
+    )
