@@ -1,4 +1,4 @@
-"""Measure latencies, frame rate and CPU on this machine; the figures go to bench.json. All options go to the bench."""
+"""Measure latencies, frame rate and CPU on this machine; the figures go to bench.json."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opentalking.cli.plan import checkout
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a short run")
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="options of the bench itself")
+    parser.add_argument("--output", metavar="FILE", default="bench.json", help="where the figures go (bench.json)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,5 +25,5 @@ def run(options: argparse.Namespace) -> int:
         print("opentalking: this installation has no bench; run it from a checkout: make bench", file=sys.stderr)
         return 1
     sys.stdout.flush()
-    arguments = (["--quick"] if options.quick else []) + options.rest
+    arguments = [*(["--quick"] if options.quick else []), "--output", options.output]
     os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environ)
