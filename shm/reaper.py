@@ -5,7 +5,7 @@
 
 A session's folder is removed by its workers when it closes. What a crash left on a live node is found by
 `session_folders`: take that list first and the list of live sessions after it, then remove the difference (the
-other way round would remove a session that began in between). `reap_nodes` removes nodes of which nobody holds `.alive`.
+other way round would remove a session that began in between). `reap_nodes` removes nodes whose `.alive` nobody holds.
 """
 
 from __future__ import annotations

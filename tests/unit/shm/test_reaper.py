@@ -7,7 +7,6 @@ import pytest
 
 from shm import NodeFolder, Producer, RingSpec, reap_nodes
 
-
 WORKER = """
 import pathlib, sys
 from shm import NodeFolder
