@@ -95,7 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     torch_device: Annotated[str, _doc("Device for neural models: auto, cpu, cuda:0")] = "auto"
 
     # media
-    prebuffer_ms: Annotated[Millis, _doc("Speech buffered before a turn starts to play, ms")] = 80
+    prebuffer_ms: Annotated[int, Meta(ge=0, le=480), _doc("Speech buffered before a turn starts to play, ms")] = 80
     video_codec: Annotated[
         Literal["h264", "vp8"], _doc("Preferred codec; the other is used when the browser lacks it")
     ] = "h264"

@@ -42,12 +42,15 @@ class Segment:
         self._map = mmap.mmap(self.fd, size)
         self.memory = memoryview(self._map)
 
+        self._roles: list[int] = []
+
     def take_role(self, byte: int) -> None:
         """Hold the role of this byte until close() or death. Raises RoleTaken."""
         try:
             _flock(self.fd, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, byte)
         except (BlockingIOError, PermissionError):
             raise RoleTaken(f"{self.path}: role {byte} is held by a live process") from None
+        self._roles.append(byte)
 
     def role_is_held(self, byte: int) -> bool:
         """Whether another open file description holds the role (one's own lock never counts)."""
@@ -56,6 +59,8 @@ class Segment:
     def close(self) -> None:
         if self.fd < 0:
             return
+        for byte in self._roles:  # the map keeps the file description open, and with it the locks, while a view lives
+            _flock(self.fd, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, byte)
         os.close(self.fd)
         self.fd = -1
         self.memory.release()

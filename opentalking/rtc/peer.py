@@ -77,6 +77,8 @@ class Peer:
         executor: Executor,
     ) -> str:
         """Answer an offer with one audio and one video track. Raises OfferError."""
+        if "m=audio" not in offer_sdp:
+            raise OfferError("the offer has no audio section: the sound carries the clock of the session")
         options = self._options
         self.codec = choose_codec(offer_sdp, options.preferred_codec)
         height, width = clip.shape[1] * 2 // 3, clip.shape[2]

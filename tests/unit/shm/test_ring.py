@@ -180,6 +180,7 @@ def test_a_view_that_outlives_its_ring_stays_readable(path):
     view[:3] = 7
     producer.close()
     assert view[:3].tolist() == [7, 7, 7]
+    Producer(path, SPEC)  # and does not keep the role
 
 
 @settings(max_examples=60, deadline=None)
