@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -97,6 +96,10 @@ class ConversationSession:
         if command.generation < self.board.generation:  # interrupted before it began
             self._emitter(turn.generation)("speech.ended", {"text": "", "interrupted": True})
             return
+        self._outbox.put_nowait(lambda: self._store.set_turn(self.session_id, turn.generation))
+        if turn.kind == "chat":
+            self._conversation.add_user(asked)
+            self._conversation.begin_assistant()
         self._turn = turn
         self._turn_over.clear()
         turn.task = asyncio.create_task(self._run(turn, asked, tts, command.tts_voice or self.session.tts_voice))
@@ -109,8 +112,6 @@ class ConversationSession:
         emit("status", {"stage": "thinking"})
         deltas: AsyncGenerator[str, None] = verbatim(asked)
         if turn.kind == "chat":
-            self._conversation.add_user(asked)
-            self._conversation.begin_assistant()
             deltas = reply_deltas(self._llm, self._conversation.messages(), turn, emit)
         try:
             await turn.run(deltas, self._config, tts, voice, self._ring)
@@ -132,10 +133,18 @@ class ConversationSession:
         self._emitter(turn.generation)("error", {"code": code, "message": message})
         self._emitter(turn.generation)("status", {"stage": "error", "message": message})
         self._outbox.put_nowait(lambda: self._store.set_error(self.session_id, code, message))
-        self._outbox.put_nowait(self._end_generation)
+        self._outbox.put_nowait(lambda: self._end_generation(turn.generation))
 
-    async def _end_generation(self) -> None:
-        self.raise_generation(await self._store.next_generation(self.session_id))
+    async def _end_generation(self, generation: int) -> None:
+        self.raise_generation(await self._store.next_generation(self.session_id, only=generation))
+
+    def lost(self, generation: int) -> None:
+        """The process before this one died in this turn, and with it what had been said."""
+        emit = self._emitter(generation)
+        emit("speech.ended", {"text": "", "interrupted": True})
+        emit("status", {"stage": "interrupted"})
+        last_turn = {"generation": generation, "interrupted": True}
+        self._outbox.put_nowait(lambda: self._store.set_last_turn(self.session_id, last_turn))
 
     def raise_generation(self, generation: int) -> None:
         """Whatever is older is over: stop making it now, account for what was heard when the playout says so."""
@@ -217,10 +226,13 @@ class ConversationSession:
         self._turn_over.set()
 
     async def drain(self, bound_s: float) -> None:
-        """Let a turn that is speaking come to its end, but not for longer than `bound_s`."""
-        deadline = time.monotonic() + bound_s
+        """Let a turn come to its end; one that takes longer than `bound_s` is interrupted."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._turn_over.wait(), max(0.0, deadline - time.monotonic()))
+            await asyncio.wait_for(self._turn_over.wait(), bound_s)
+        if (turn := self._turn) is not None:
+            with contextlib.suppress(StoreError):
+                await self._end_generation(turn.generation)
+                await self._turn_over.wait()
 
     async def close(self) -> None:
         if self._turn is not None and self._turn.task is not None:

@@ -2,10 +2,11 @@
 
     start ──> heartbeat ──> service.start() ──> adopt the sessions placed on it ──> commands, interrupts, housekeeping
                                                                                    │
-    SIGTERM ──> no more commands ──> service.stop() ──> heartbeat withdrawn <──────┘
+    SIGTERM ──> no more commands ──> service.stop() ──> a last heartbeat, not ready <──┘
 
 A worker has a name that survives it (`node:role-n`): an incarnation that follows a crash finds its sessions by that
-name and opens them again. A turn that was being spoken is over then: its generation is raised, nothing of it plays on.
+name and opens them again. A turn that was in progress is over then: its generation is raised, nothing of it plays on.
+A worker that was told to stop may be coming back too: its last heartbeat keeps its sessions until it runs out.
 
 Commands of one session are handled one after the other, sessions independently of each other.
 """
@@ -83,7 +84,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        tasks = [self._spawn(self._beat(service))]
+        await self._beat(service)  # before anything heavy is loaded: sessions may be waiting for it to come back
+        tasks = [self._spawn(self._keep_beating(service))]
         try:
             await service.start()
             await self._adopt(service)
@@ -95,48 +97,54 @@ class Worker:
                 tasks.append(self._spawn(part(service)))
             await stopping.wait()
         finally:
+            self._ready = False
             for task in (*tasks[1:], *self._handlers.values()):
                 task.cancel()
             await service.stop()
             tasks[0].cancel()
             await asyncio.gather(*tasks, *self._handlers.values(), return_exceptions=True)
-            await self.store.forget_worker(self.id)
+            await self._beat(service)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         task.add_done_callback(_die_loudly)
         return task
 
-    async def _beat(self, service: Service) -> None:
+    async def _keep_beating(self, service: Service) -> None:
         while True:
-            beat = WorkerBeat(
-                worker=self.id,
-                role=self.role,
-                node=self.config.node,
-                pid=os.getpid(),
-                incarnation=self._incarnation,
-                started_at=self._started_at,
-                sessions=len(service.sessions),
-                capacity=self.config.max_sessions,
-                info={"ready": self._ready, **service.info()},
-            )
-            try:
-                await self.store.beat(beat, self.config.worker_ttl_s)
-            except StoreError as error:
-                log.warning("heartbeat: %s", error)
+            await self._beat(service)
             await asyncio.sleep(BEAT_S)
+
+    async def _beat(self, service: Service) -> None:
+        beat = WorkerBeat(
+            worker=self.id,
+            role=self.role,
+            node=self.config.node,
+            pid=os.getpid(),
+            incarnation=self._incarnation,
+            started_at=self._started_at,
+            sessions=len(service.sessions),
+            capacity=self.config.max_sessions,
+            info={"ready": self._ready, **service.info()},
+        )
+        try:
+            await self.store.beat(beat, self.config.worker_ttl_s)
+        except StoreError as error:
+            log.warning("heartbeat: %s", error)
 
     async def _adopt(self, service: Service) -> None:
         for session in await self.store.sessions_of(self.id):
             await self._open(service, session)
-            if session.state == "speaking":
-                message = f"the {self.role} worker was restarted; this turn is lost"
-                await self.store.emit(
-                    session.session_id,
-                    "error",
-                    {"session_id": session.session_id, "code": "WORKER_RESTARTED", "message": message},
-                )
-                service.raise_generation(session.session_id, await self.store.next_generation(session.session_id))
+            if session.turn and session.session_id in service.sessions:
+                await self._give_up_turn(service, session)
+
+    async def _give_up_turn(self, service: Service, session: Session) -> None:
+        """End the turn that was in progress, unless another has followed it already."""
+        message = f"the {self.role} worker was restarted; this turn is lost"
+        error = {"session_id": session.session_id, "code": "WORKER_RESTARTED", "message": message}
+        await self.store.emit(session.session_id, "error", error)
+        generation = await self.store.next_generation(session.session_id, only=session.turn)
+        service.raise_generation(session.session_id, generation)
 
     async def _open(self, service: Service, session: Session) -> None:
         if session.session_id in service.sessions or session.ended or session.state == "closing":

@@ -81,9 +81,10 @@ class SpeechService:
         folder = self._worker.node.session(session.session_id)
         if session.state == "speaking":
             await self._worker.store.set_state(session.session_id, "ready")
-        self.sessions[session.session_id] = ConversationSession(
-            session, folder, self._config, self._worker.store, self._llm
-        )
+        conversation = ConversationSession(session, folder, self._config, self._worker.store, self._llm)
+        if session.turn:
+            conversation.lost(session.turn)
+        self.sessions[session.session_id] = conversation
 
     async def handle(self, command: Command) -> None:
         session = self.sessions.get(command.session_id)

@@ -106,7 +106,11 @@ class StageSession:
         self._peer: Peer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: asyncio.TimerHandle | None = None
-        self._wait_for_browser(worker.config.session_idle_timeout_s, "no_peer")
+        if session.peer in ("connected", "connecting"):  # to the process before this one
+            self._wait_for_browser(worker.config.peer_grace_s, "peer_gone")
+            self._start(self._report("closed"))
+        else:
+            self._wait_for_browser(worker.config.session_idle_timeout_s, "no_peer")
 
     async def answer(self, offer_sdp: str) -> str:
         """Connect a browser; one that was connected before is let go. Raises OfferError."""
@@ -144,7 +148,7 @@ class StageSession:
         elif state in ("disconnected", "closed"):
             self._wait_for_browser(self._worker.config.peer_grace_s, "peer_gone")
         if state == "closed":
-            self._start(self._peer_left())
+            self._start(self._peer_left(peer))
         self._start(self._report(state))
 
     async def _report(self, state: str) -> None:
@@ -156,11 +160,13 @@ class StageSession:
         except StoreError as error:
             log.warning("%s: %s", session_id, error)
 
-    async def _peer_left(self) -> None:
-        """Nobody listens any more: what is being spoken stops."""
+    async def _peer_left(self, peer: Peer) -> None:
+        """Nobody listens any more: what is being spoken, rendered or thought of stops."""
+        if peer is not self._peer:  # the next browser is here already
+            return
         await self._drop_peer()
-        if self._playout is not None and (self._playout.speaking or self._ring.depth):
-            self.board.raise_generation(await self._worker.store.next_generation(self._session.session_id))
+        self.board.raise_generation(await self._worker.store.next_generation(self._session.session_id))
+        if self._playout is not None:
             self._playout.settle()  # no clock ticks any more
 
     def _wait_for_browser(self, seconds: float, reason: str) -> None:

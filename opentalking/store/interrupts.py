@@ -23,10 +23,13 @@ log = logging.getLogger(__name__)
 class Interrupts(Client):
     """`HINCRBY … generation` with `PUBLISH opentalking:interrupt`, and its subscribers."""
 
-    async def next_generation(self, session_id: str) -> int:
-        """Raise the generation and announce it, in one step. Raises UnknownSession."""
-        session = [keys.session(session_id)]
-        generation = int(await self._script(scripts.NEXT_GENERATION, session, session_id, keys.INTERRUPT, time.time()))
+    async def next_generation(self, session_id: str, only: int | None = None) -> int:
+        """Raise the generation and announce it, in one step. Raises UnknownSession.
+
+        `only`: end this generation; if another has followed it already, nothing is raised. Returns the current one.
+        """
+        arguments = (session_id, keys.INTERRUPT, time.time(), "" if only is None else only)
+        generation = int(await self._script(scripts.NEXT_GENERATION, [keys.session(session_id)], *arguments))
         if generation < 0:
             raise UnknownSession(session_id)
         return generation

@@ -90,6 +90,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     last_error: SessionError | None = None
     ended_reason: str = ""
     idle_clip: str = ""
+    turn: int = 0  # generation of the turn in progress; 0: none
     raw: dict[str, str] = {}
 
     @classmethod

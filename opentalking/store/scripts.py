@@ -97,9 +97,14 @@ return id
 """
 )
 
-# KEYS session · ARGV id, channel, now  -> the new generation, announced; -1 without a session
+# KEYS session · ARGV id, channel, now, only  -> the new generation, announced; -1 without a session
+# With `only`, a generation other than that is left as it is, and returned.
 NEXT_GENERATION = Script("""
 if redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
+if ARGV[4] ~= '' then
+  local current = redis.call('HGET', KEYS[1], 'generation')
+  if current ~= ARGV[4] then return tonumber(current) end
+end
 local generation = redis.call('HINCRBY', KEYS[1], 'generation', 1)
 redis.call('HSET', KEYS[1], 'last_active_at', ARGV[3])
 redis.call('PUBLISH', ARGV[2], cjson.encode({session_id = ARGV[1], generation = generation}))

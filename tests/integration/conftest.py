@@ -1,4 +1,4 @@
-"""Fixtures of the tests on a real node: all processes under supervisord, a stand-in language model, a voice of tones."""
+"""Fixtures of the tests on a real node: all processes under supervisord, a stand-in model, a voice of tones."""
 
 from __future__ import annotations
 

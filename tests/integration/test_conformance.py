@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from aiortc.sdp import SessionDescription
@@ -129,7 +130,7 @@ async def test_an_interruption_leaves_tracks_and_ssrcs_as_they_were_and_the_idle
     seen = len(client.receiver.pictures)
     await client.receiver.until(lambda: len(client.receiver.pictures) >= seen + 25)
     stamps = [pts for _, pts, _ in client.receiver.pictures]
-    gaps = {(after - before) % 2**32 for before, after in zip(stamps, stamps[1:], strict=False)}
+    gaps = {(after - before) % 2**32 for before, after in pairwise(stamps)}
     assert gaps <= {1800, 3600, 5400}  # 40 ms; speech may begin half-way, and its end leaves a half behind
     assert sources() == before
     assert len(before) == 2

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from tests.integration.tones import MS_PER_CHARACTER, duration_ms, level, spoken
+from tests.integration.tones import MS_PER_CHARACTER, duration_ms, eventually, level, spoken
 from tests.support.client import Client
 from tests.support.node import Node
 
@@ -62,6 +62,4 @@ async def test_sessions_that_come_and_go_leave_no_shared_memory(node: Node) -> N
         await asyncio.gather(*(client.call("POST", "/speak", {"text": spoken(440)}) for client in clients))
         await asyncio.gather(*(client.events.wait("speech.media_started") for client in clients))
         await asyncio.gather(*(client.call("DELETE", "") for client in clients))
-        async with asyncio.timeout(20):
-            while any(folder.exists() for folder in folders):
-                await asyncio.sleep(0.05)
+        await eventually(lambda: not any(folder.exists() for folder in folders), "their folders are gone")

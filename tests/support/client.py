@@ -54,7 +54,7 @@ class Receiver:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     first_picture: asyncio.Event = field(default_factory=asyncio.Event)
     loud: asyncio.Event = field(default_factory=asyncio.Event)
-    sound_pts: list[int] = field(default_factory=list)  # RTP time stamps, one for each entry of `sound`
+    sound_pts: list[int] = field(default_factory=list)  # one for each entry of `sound`
     reports: dict[str, tuple[float, int]] = field(default_factory=dict)  # newest sender report: NTP seconds, RTP stamp
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -87,7 +87,7 @@ class Receiver:
         return sum(len(pcm) for _, pcm in self.sound)
 
     def clock(self, kind: str, pts: int) -> float:
-        """The sender's wall clock at an RTP time stamp, by its newest report."""
+        """The sender's wall clock at a time stamp of a track, by its newest report."""
         seconds, stamp = self.reports[kind]
         ticks = (pts - stamp + 2**31) % 2**32 - 2**31
         return seconds + ticks / (48_000 if kind == "audio" else 90_000)
@@ -97,8 +97,9 @@ class Receiver:
 
         async def noting(packet: Any) -> None:
             if isinstance(packet, RtcpSrPacket):
-                info = packet.sender_info
-                self.reports[receiver.track.kind] = (info.ntp_timestamp / 2**32, info.rtp_timestamp)
+                info, origin = packet.sender_info, receiver._RTCRtpReceiver__timestamp_mapper._origin
+                if origin is not None:  # aiortc counts a track's time stamps from its first
+                    self.reports[receiver.track.kind] = (info.ntp_timestamp / 2**32, info.rtp_timestamp - origin)
             await handle(packet)
 
         receiver._handle_rtcp_packet = noting
