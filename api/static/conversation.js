@@ -50,6 +50,11 @@ export class Conversation {
     for (const turn of this.turns) if (turn.generation !== null) turn.generation = -1;
   }
 
+  /** The session is gone: nothing more will be heard of what was being said. */
+  over() {
+    for (const turn of this.turns) if (turn.state === "thinking" || turn.state === "speaking") turn.state = "interrupted";
+  }
+
   /** Only the lines that the server has not seen yet. */
   unsent() {
     const fresh = new Conversation();

@@ -1,8 +1,9 @@
 /**
  * When this listener heard the first sound of a turn, by the browser's own clock: milliseconds since the line was sent.
  *
- * The received sound is looked at once a display frame, only between sending a line and its first sound. When the
- * avatar was still speaking, the old sound must have fallen silent first.
+ * The received sound is looked at once a display frame, only between sending a line and its first sound. It must have
+ * been silent first: what still plays of the turn before, or was left in the analyser when it was put to sleep, is not
+ * the new line.
  */
 
 const AUDIBLE_RMS = 0.006;
@@ -25,15 +26,15 @@ export class HeardClock {
     void this.#context.suspend();
   }
 
-  /** @param {boolean} wasSpeaking @param {(heardMs: number) => void} onHeard */
-  arm(wasSpeaking, onHeard) {
+  /** @param {(heardMs: number) => void} onHeard */
+  arm(onHeard) {
     const context = this.#context;
     const analyser = this.#analyser;
     if (!context || !analyser) return;
     const turn = (this.#turn += 1);
     const sentAt = performance.now();
     const samples = new Float32Array(analyser.fftSize);
-    let silentSince = wasSpeaking ? Infinity : -Infinity;
+    let silentSince = Infinity;
     void context.resume();
     const look = () => {
       if (turn !== this.#turn || context !== this.#context) return;

@@ -119,9 +119,8 @@ export class Session {
     this.#changed();
     try {
       await this.#live();
-      const wasSpeaking = this.floor.stage === "speaking";
       this.floor.sent();
-      this.#heardClock.arm(wasSpeaking, (ms) => {
+      this.#heardClock.arm((ms) => {
         this.heard = { turn, ms };
         this.#changed();
       });
@@ -266,6 +265,7 @@ export class Session {
     this.#heardClock.close();
     this.peer = this.#feed = this.id = null;
     memory.forget();
+    this.conversation.over();
     this.onStream(null);
     this.floor.reset();
   }

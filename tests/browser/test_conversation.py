@@ -51,17 +51,21 @@ async def test_a_line_is_heard_seen_and_read(guest: Guest) -> None:
     assert await guest.page.inner_text("#subtitle-text") == ""
 
 
-async def test_the_waterfall_is_filled_while_the_line_is_still_spoken(guest: Guest) -> None:
+async def test_the_waterfall_of_every_line_is_filled_while_it_is_still_spoken(guest: Guest) -> None:
     await guest.connect()
+    await guest.say("A line before.")
+    await guest.until_heard("A line before.")
     await guest.say(LONG_LINE)
+    await guest.until("opentalking.timing?.generation === 2")
     stages = ["sentence", "voice", "face", "sent", "heard"]
     await guest.until(
         """(stages) => opentalking.state === "speaking" &&
             stages.every((stage) => document.querySelector(`[data-stage=${stage}]`).dataset.ms !== "")""",
         stages,
     )
-    reached = [int(await guest.page.get_attribute(f"[data-stage={stage}]", "data-ms") or -1) for stage in stages]
+    reached = [float(await guest.page.get_attribute(f"[data-stage={stage}]", "data-ms") or -1) for stage in stages]
     assert reached == sorted(reached)
+    assert reached[-1] > reached[-2]  # nobody hears a sound before it was sent
     assert "to the first sound heard" in await guest.page.inner_text("#latency-total")
 
 
@@ -123,9 +127,9 @@ async def test_a_reload_continues_the_same_session(guest: Guest) -> None:
     await guest.until("opentalking.turns.length === 1")
     [turn] = await guest.turns()
     assert (turn["person"], turn["heard"], turn["state"]) == ("Before the reload.", "Before the reload.", "done")
-    await guest.say("After the reload.")
+    await guest.say(LINE)
     await guest.until_it_speaks()
-    await guest.until_heard("After the reload.")
+    await guest.until_heard(LINE)
     assert len(await guest.turns()) == 2
 
 
@@ -193,10 +197,11 @@ async def test_the_picture_goes_on_while_the_api_restarts_and_then_it_speaks_aga
     await guest.until("async () => (await fetch('/health').catch(() => null))?.ok")
     assert node.processes()["api"].pid != pid
     await guest.frames(25)
-    guest.complaints.clear()  # the requests that found nobody
-    await guest.say("Still here.")
+    await guest.say(LINE)
     await guest.until_it_speaks()
-    await guest.until_heard("Still here.")
+    await guest.until_heard(LINE)
+    assert {text for text in guest.complaints if "Failed to load resource" not in text} == set()
+    guest.complaints.clear()  # the requests that found nobody
 
 
 async def test_a_browser_without_h264_gets_vp8(guest: Guest) -> None:

@@ -130,6 +130,64 @@ async def test_the_line_just_sent_and_the_event_that_tells_of_it_are_one_turn(pa
     ]
 
 
+async def test_what_was_being_said_when_the_session_ended_is_not_waited_for(page: Page) -> None:
+    turns = await page.evaluate(
+        """async (events) => {
+            const { Conversation } = await import("/static/conversation.js");
+            const conversation = new Conversation();
+            for (const [name, data] of events) conversation.apply(name, data);
+            conversation.over();
+            return conversation.turns;
+        }""",
+        SPOKEN_TURN,
+    )
+    assert [(turn["heard"], turn["state"]) for turn in turns] == [("I am a face.", "interrupted")]
+
+
+async def test_a_subtitle_that_comes_after_stop_does_not_bring_speaking_back(page: Page) -> None:
+    states = await page.evaluate(
+        """async (events) => {
+            const { Floor } = await import("/static/floor.js");
+            const states = [];
+            const floor = new Floor(() => states.at(-1) === floor.stage || states.push(floor.stage));
+            for (const [name, data] of events) floor.apply(name, data);
+            floor.stopped(2);
+            floor.apply("subtitle.chunk", { generation: 1, text: "late", is_final: false });
+            return states;
+        }""",
+        SPOKEN_TURN,
+    )
+    assert states == ["thinking", "speaking", "interrupted"]
+
+
+async def test_of_a_long_answer_the_words_being_heard_stay_in_view(page: Page) -> None:
+    long = " ".join(f"Sentence number {number} of a long answer." for number in range(60))
+    seen = await page.evaluate(
+        """async (long) => {
+            const { Conversation } = await import("/static/conversation.js");
+            const { ConversationView } = await import("/static/view/conversation.js");
+            const conversation = new Conversation();
+            const view = new ConversationView();
+            const inView = [];
+            const show = (name, data) => {
+                conversation.apply(name, { generation: 1, ...data });
+                view.render(conversation.turns);
+            };
+            show("speech.started", { text: "Tell me more." });
+            show("llm", { delta: long });
+            for (const text of long.match(/[^.]+[.]/g)) {
+                show("subtitle.chunk", { text: text.trim(), is_final: false });
+                const at = [...document.querySelector(".heard").getClientRects()].at(-1);
+                const log = document.getElementById("log").getBoundingClientRect();
+                inView.push(at.top >= log.top && at.bottom <= log.bottom);
+            }
+            return inView;
+        }""",
+        long,
+    )
+    assert len(seen) == 60 and all(seen)
+
+
 async def test_fragments_are_joined_with_a_space_only_where_the_language_has_one(page: Page) -> None:
     joined = await page.evaluate(
         """async () => {

@@ -3,7 +3,8 @@
 import { unheard } from "../conversation.js";
 import { byId, element, setText } from "./dom.js";
 
-const NEAR_THE_END_PX = 80;
+const NEAR_PX = 80;
+const LINES_AHEAD_PX = 56; // how much of the text to come stays in view below the words being heard
 
 /** @typedef {import("../conversation.js").Turn} Turn */
 
@@ -62,11 +63,13 @@ class TurnView {
 
 export class ConversationView {
   /** @type {Map<string, TurnView>} */ #views = new Map();
+  #placedAt = 0;
 
   /** @param {Turn[]} turns */
   render(turns) {
     const log = byId("log");
-    const following = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_THE_END_PX;
+    const fromTheEnd = log.scrollHeight - log.scrollTop - log.clientHeight;
+    const following = Math.min(fromTheEnd, Math.abs(log.scrollTop - this.#placedAt)) < NEAR_PX;
     byId("welcome").hidden = turns.length > 0;
     const wanted = new Set(turns.map((turn) => turn.key));
     for (const [key, view] of this.#views) {
@@ -86,6 +89,19 @@ export class ConversationView {
       }
       changed = view.render() || changed;
     }
-    if (added || (changed && following)) log.scrollTop = log.scrollHeight;
+    if (added || (changed && following)) this.#place(log, turns.at(-1));
+  }
+
+  /** Shows the end; of a long answer, the words that are being heard. @param {HTMLElement} log @param {Turn | undefined} last */
+  #place(log, last) {
+    const view = last && this.#views.get(last.key);
+    let beyond = 0;
+    if (view?.pending.textContent) {
+      const reading = view.heard.getClientRects();
+      const at = reading.length ? reading[reading.length - 1].bottom : view.avatar.getBoundingClientRect().top;
+      beyond = Math.max(0, view.answer.getBoundingClientRect().bottom - at - LINES_AHEAD_PX);
+    }
+    log.scrollTop = log.scrollHeight - log.clientHeight - beyond;
+    this.#placedAt = log.scrollTop;
   }
 }

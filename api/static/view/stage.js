@@ -39,6 +39,7 @@ export class Stage {
   #soundBlocked = false;
   #mutedByPerson = false;
   #preview = "";
+  #phase = "";
 
   /**
    * @param {import("../session.js").Session} session
@@ -108,6 +109,8 @@ export class Stage {
     byId("connect").hidden = button === "";
     setText(byId("connect"), button || "Start talking");
     byId("avatars").hidden = avatarCount < 2 || button === "";
+    if (phase !== this.#phase && button) byId("stage").scrollIntoView({ block: "nearest" }); // on a phone it may be out of view
+    this.#phase = phase;
   }
 
   /** @param {import("../api.js").Avatar | undefined} avatar */
