@@ -77,10 +77,10 @@ class Peer:
         executor: Executor,
     ) -> str:
         """Answer an offer with one audio and one video track. Raises OfferError."""
-        if "m=audio" not in offer_sdp:
-            raise OfferError("the offer has no audio section: the sound carries the clock of the session")
         options = self._options
         self.codec = choose_codec(offer_sdp, options.preferred_codec)
+        if "m=audio" not in offer_sdp:
+            raise OfferError("the offer has no audio section: the sound carries the clock of the session")
         height, width = clip.shape[1] * 2 // 3, clip.shape[2]
         encoder = VideoEncoder(self.codec, width, height, options.video_bitrate)
         stream = VideoStream(encoder, clip, loop_of(self.codec), options.keyframe_min_interval_s)

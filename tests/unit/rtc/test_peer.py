@@ -236,6 +236,11 @@ async def test_an_offer_that_cannot_be_used_is_refused(serve: Callable[..., Serv
         await serve().answer(offer)
 
 
+async def test_an_offer_without_sound_is_refused_as_nothing_would_keep_its_time(serve: Callable[..., Served]) -> None:
+    with pytest.raises(OfferError, match="no audio section"):
+        await serve().answer(CHROMIUM.replace("m=audio", "m=text"))
+
+
 async def test_the_answer_announces_the_public_address(serve: Callable[..., Served]) -> None:
     answer = await serve(public_address="203.0.113.7").answer(CHROMIUM)
     assert " 203.0.113.7 " in answer
