@@ -8,6 +8,8 @@
  * replays the whole session: `fence` names the first generation that is not history.
  */
 
+import { schedule } from "./subtitle.js";
+
 /** @typedef {"listening" | "thinking" | "speaking" | "interrupted" | "error"} Stage */
 
 const INTERRUPTED_SHOWN_MS = 1_600;
@@ -18,6 +20,7 @@ export class Floor {
   subtitle = "";
   generation = 0;
   /** @type {number | undefined} */ #timer;
+  /** @type {number[]} */ #pages = [];
 
   /** @param {() => void} onChange */
   constructor(onChange) {
@@ -32,13 +35,13 @@ export class Floor {
   /** @param {number} generation the first one that may change anything */
   reset(generation = 0) {
     this.generation = generation;
-    this.subtitle = "";
+    this.#silence();
     this.#enter("listening");
   }
 
   /** The person's line is on its way; whatever was being said is over. */
   sent() {
-    this.subtitle = "";
+    this.#silence();
     this.#enter("thinking");
   }
 
@@ -47,12 +50,12 @@ export class Floor {
     if (generation !== undefined && generation < this.generation) return;
     if (!this.busy) return;
     if (generation !== undefined) this.generation = generation; // a subtitle that is still on its way comes too late
-    this.subtitle = "";
+    this.#silence();
     this.#enter("interrupted");
   }
 
   failed() {
-    this.subtitle = "";
+    this.#silence();
     this.#enter("error");
   }
 
@@ -64,12 +67,30 @@ export class Floor {
       this.generation = generation;
       this.sent();
     } else if (name === "subtitle.chunk") {
-      this.subtitle = data.text ?? "";
       this.#enter("speaking");
+      this.#subtitle(data.text ?? "", data.duration_ms);
     } else if (name === "speech.media_started") this.#enter("speaking");
     else if (name === "speech.ended") this.#over(data.interrupted ? "interrupted" : "listening");
     else if (name === "status") this.#status(data.stage);
     else if (name === "error") this.failed();
+  }
+
+  /** @param {string} text @param {number} [durationMs] */
+  #subtitle(text, durationMs) {
+    this.#silence();
+    for (const page of schedule(text, durationMs)) {
+      const show = () => {
+        this.subtitle = page.text;
+        this.onChange();
+      };
+      if (page.atMs === 0) show();
+      else this.#pages.push(setTimeout(show, page.atMs));
+    }
+  }
+
+  #silence() {
+    for (const page of this.#pages.splice(0)) clearTimeout(page);
+    this.subtitle = "";
   }
 
   /** @param {string} stage */
@@ -81,7 +102,7 @@ export class Floor {
 
   /** @param {Stage} stage */
   #over(stage) {
-    this.subtitle = "";
+    this.#silence();
     // What went wrong or was cut short stays readable for a moment before "listening" takes its place.
     const lingering = this.stage === "error" || (this.stage === "interrupted" && stage === "listening");
     if (lingering) this.onChange();

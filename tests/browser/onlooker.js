@@ -3,7 +3,7 @@
  *
  *   frames      pictures shown so far; size [width, height], brightness mean and spread of the latest one
  *   motion      per picture: how much the mouth's region changed since the one before, and the state shown with it
- *   sound       10 ms blocks so far: loud ones, the run of quiet ones at the end, the loudest sample and step
+ *   sound       10 ms blocks so far: loud ones, the run of quiet ones at the end, the loudest sample and step, samples at full scale
  *   states      every state shown
  *   subtitles   every text shown, with the number of loud blocks heard before it
  */
@@ -13,7 +13,7 @@
   const MOUTH = [49, 74, 30, 24]; // x, y, width, height on a SIDE x SIDE picture of the presenter
   const video = document.getElementById("video");
   const stateNow = () => document.getElementById("state").dataset.state;
-  const sound = { blocks: 0, loud: 0, quietRun: 0, peak: 0, maxStep: 0, energy: 0, samples: 0 };
+  const sound = { blocks: 0, loud: 0, quietRun: 0, peak: 0, maxStep: 0, fullScale: 0, energy: 0, samples: 0 };
   const onlooker = { frames: 0, size: [0, 0], brightness: 0, spread: 0, motion: [], sound, subtitles: [], states: [stateNow()] };
 
   const context = new OffscreenCanvas(SIDE, SIDE).getContext("2d", { willReadFrequently: true });
@@ -43,6 +43,7 @@
     for (const sample of samples) {
       energy += sample * sample;
       sound.peak = Math.max(sound.peak, Math.abs(sample));
+      sound.fullScale += Number(Math.abs(sample) >= 0.999);
       sound.maxStep = Math.max(sound.maxStep, Math.abs(sample - lastSample));
       lastSample = sample;
     }

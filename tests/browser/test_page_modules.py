@@ -204,6 +204,35 @@ async def test_the_subtitle_is_there_while_its_sound_is_and_gone_at_the_end(page
     assert await floor_after(page, [*SPOKEN_TURN, ended]) == {"stage": "listening", "subtitle": "", "generation": 1}
 
 
+async def test_a_long_subtitle_comes_in_pages_of_two_lines_that_leave_out_no_word(page: Page) -> None:
+    texts = [
+        "Hello there.",
+        "I am thrilled to have you here tonight to support our mission: that all people are treated with dignity.",
+        "今天天气很好，我们一起去公园散步吧，然后在湖边坐一会儿，看看那些在水面上慢慢游来游去的鸭子和天鹅，再回家吃晚饭。",
+        "",
+    ]
+    for text in texts:
+        cut, widths = await page.evaluate(
+            """async (text) => {
+                const { columns, pages } = await import("/static/subtitle.js");
+                return [pages(text), pages(text).map(columns)];
+            }""",
+            text,
+        )
+        assert "".join(cut).replace(" ", "") == text.replace(" ", "")
+        assert all(width <= 88 for width in widths)
+        assert len(cut) == (2 if len(text) > 40 else 1)
+    short, long = await page.evaluate(
+        """async (texts) => {
+            const { schedule } = await import("/static/subtitle.js");
+            return texts.map((text) => schedule(text, 6000).map(({ atMs }) => atMs));
+        }""",
+        texts[:2],
+    )
+    assert short == [0]
+    assert long[0] == 0 and 2400 < long[1] < 3600
+
+
 async def test_late_news_of_an_older_generation_changes_nothing(page: Page) -> None:
     late = [
         ["speech.started", {"generation": 2, "text": "Wait."}],

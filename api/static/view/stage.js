@@ -48,9 +48,9 @@ export class Stage {
   constructor(session, { onConnect, onAvatar }) {
     this.session = session;
     byId("connect").addEventListener("click", onConnect);
-    byId("disconnect").addEventListener("click", async () => {
-      await session.disconnect();
-      byId("connect").focus();
+    byId("disconnect").addEventListener("click", () => {
+      void session.disconnect();
+      requestAnimationFrame(() => byId("connect").focus()); // once it is drawn
     });
     byId("stop").addEventListener("click", () => session.interrupt());
     byId("mute").addEventListener("click", () => this.#toggleSound());
