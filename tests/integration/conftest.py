@@ -28,12 +28,21 @@ def models(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def running(node: Node) -> Iterator[Node]:
-    """The node, up; down at the end. For fixtures that outlive an event loop."""
+    """The node, up; down at the end, and nothing in its logs that nobody foresaw. For fixtures of many tests."""
     asyncio.run(node.__aenter__())
     try:
         yield node
+        raised = [line for log in node.logs() for line in tracebacks(log)]
     finally:
         asyncio.run(node.__aexit__())
+    assert raised == []
+
+
+def tracebacks(log: Path) -> list[str]:
+    """Each with the line before it, and its first ten."""
+    lines = log.read_text().splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback")]
+    return ["\n".join([log.name, *lines[max(0, start - 1) : start + 30]]) for start in starts]
 
 
 @pytest.fixture(scope="session")

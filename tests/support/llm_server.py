@@ -44,17 +44,18 @@ class LLMServer:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(await request.json())
+        reply, word_pause_s = self.reply, self.word_pause_s
         if self.status != 200:
             return web.json_response({"error": {"message": "refused by the stand-in"}}, status=self.status)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         try:
             await asyncio.sleep(self.delay_s)
             await response.prepare(request)
-            for word in self.reply.split(" "):
+            for word in reply.split(" "):
                 delta = {"index": 0, "delta": {"content": word + " "}, "finish_reason": None}
                 chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "x", "choices": [delta]}
                 await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
-                await asyncio.sleep(self.word_pause_s)
+                await asyncio.sleep(word_pause_s)
             await response.write(b"data: [DONE]\n\n")
         except (asyncio.CancelledError, ConnectionResetError):
             self.cancelled += 1

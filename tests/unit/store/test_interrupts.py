@@ -21,6 +21,15 @@ async def test_a_generation_is_handed_out_once(store: Store) -> None:
     assert await store.generation(SID) == 20
 
 
+async def test_ending_one_generation_leaves_the_one_that_followed_it_alone(store: Store) -> None:
+    await store.create_session(new_session())
+    ended = await store.next_generation(SID)
+    assert await store.next_generation(SID, only=ended) == ended + 1
+    assert await store.next_generation(SID, only=ended) == ended + 1
+    with pytest.raises(UnknownSession):
+        await store.next_generation("sess_nope", only=1)
+
+
 async def test_an_unknown_session_has_no_generation(store: Store) -> None:
     with pytest.raises(UnknownSession, match="session sess_nope not found"):
         await store.next_generation("sess_nope")

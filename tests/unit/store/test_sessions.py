@@ -172,6 +172,15 @@ async def test_small_facts_are_kept_in_the_hash(store: Store) -> None:
     assert session.last_active_at > 1.0
 
 
+async def test_a_turn_is_in_progress_from_its_begin_to_its_last_word(store: Store) -> None:
+    await store.create_session(new_session())
+    assert (await existing(store)).turn == 0
+    await store.set_turn(SID, 3)
+    assert (await existing(store)).turn == 3
+    await store.set_last_turn(SID, {"generation": 3})
+    assert (await existing(store)).turn == 0
+
+
 async def test_setters_do_not_bring_a_dead_session_back(store: Store) -> None:
     assert await store.set_peer("sess_nope", "connected") is False
     assert await store.touch("sess_nope") is False
