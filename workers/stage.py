@@ -196,7 +196,7 @@ class StageSession:
     async def _drop_peer(self) -> None:
         peer, self._peer = self._peer, None
         if peer is not None:
-            await peer.close()
+            await asyncio.shield(peer.close())  # cancelled half-way, aiortc's own closing fails
 
     async def close(self) -> None:
         self._stop_waiting()

@@ -35,7 +35,7 @@ def running(node: Node) -> Iterator[Node]:
         raised = [line for log in node.logs() for line in tracebacks(log)]
     finally:
         asyncio.run(node.__aexit__())
-    assert raised == []
+    assert not raised, "\n\n".join(raised)
 
 
 def tracebacks(log: Path) -> list[str]:

@@ -26,6 +26,8 @@ def impatient(models: Path) -> Iterator[Node]:
 async def test_a_reloaded_page_goes_on_with_the_same_session(client: Client) -> None:
     await client.call("POST", "/speak", {"text": spoken(440)})
     await client.receiver.until(lambda: duration_ms(client.receiver.samples(), 440) > 200)
+    await client.receiver.close()
+    await client.events.wait("session.peer", lambda data: data["state"] == "lost")
     await client.reconnect()
     assert (await client.events.wait("speech.ended"))["interrupted"] is True
     await client.call("POST", "/speak", {"text": "[880] Here I am again."})
