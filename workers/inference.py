@@ -22,7 +22,7 @@ from opentalking.avatars.bundle import avatars_dir, find_bundle
 from opentalking.models.adapter import AvatarState, ModelAdapter
 from opentalking.models.device import choose_device
 from opentalking.models.registry import create_adapter, list_models
-from opentalking.rtc.idle import write_clip
+from opentalking.rtc.idle import map_clip, write_clip
 from opentalking.store import Command, Session, StoreError
 from opentalking.types import i420_shape
 from workers.lifecycle import Worker, run_worker
@@ -134,7 +134,9 @@ class InferenceService:
                 adapter = self._adapters[model]
                 path = find_bundle(avatars_dir(self._config), avatar_id).path
                 avatar = await asyncio.to_thread(adapter.load_avatar, path)
-                self._avatars[key] = avatar, await self._idle_clip(adapter, avatar, path)
+                clip = await self._idle_clip(adapter, avatar, path)
+                adapter.use_idle_clip(avatar, map_clip(clip, avatar.width, avatar.height))
+                self._avatars[key] = avatar, clip
             return self._avatars[key]
 
     async def _idle_clip(self, adapter: ModelAdapter, avatar: AvatarState, bundle: Path) -> Path:

@@ -55,6 +55,11 @@ class ModelAdapter(Protocol):
     def compose_frame(self, stream: Any, pose: int, prediction: Any, out: UInt8) -> None:
         """Draw one talking frame into `out`, uint8 I420 (height*3//2, width), at idle-loop position `pose`."""
 
+    def use_idle_clip(self, avatar: AvatarState, clip: UInt8) -> None:
+        """The avatar's idle loop as `idle_frame` rendered it, uint8 (idle_frames, height*3//2, width), read-only.
+
+        An adapter may paste onto it what differs, or ignore it. Called once, before any session of the avatar."""
+
     def idle_frame(self, avatar: AvatarState, pose: int, out: UInt8) -> None:
         """Draw the silent frame of idle-loop position `pose` into `out`; position idle_frames-1 joins position 0."""
 

@@ -30,7 +30,7 @@ from opentalking.types import FPS, FRAME_MS, MODEL_RATE, MODEL_SAMPLES, AudioChu
 
 
 class PortraitAvatar:
-    """A picture ready to speak; shared between sessions, never written after it is made."""
+    """A picture ready to speak; shared between sessions, written only to give it its idle loop."""
 
     def __init__(self, width: int, height: int, rig: Rig) -> None:
         self.width, self.height = width, height
@@ -39,6 +39,7 @@ class PortraitAvatar:
         self.rig = rig
         self.lips = LipWarp(rig)
         self.head = HeadMotion(rig)
+        self.idle: UInt8 | None = None  # the idle loop once it is rendered, uint8 (IDLE_FRAMES, height*3//2, width)
         self.rest = rig.source.copy()  # the still face: the picture, its mouth closed if it was open
         self.lips.draw(np.zeros(len(PARAMETERS), np.float32), planes(self.rest))
 
@@ -127,6 +128,12 @@ class PortraitAdapter:
         """Draw the mouth `prediction`, (12,), on the head of that pose."""
         self._draw(stream.avatar, pose, prediction, out)
 
+    def use_idle_clip(self, avatar: PortraitAvatar, clip: UInt8) -> None:
+        """Talking frames are from now on the clip's, with the mouth drawn over: less than half the pixels."""
+        if clip.shape != (IDLE_FRAMES, *avatar.rest.shape):
+            raise ValueError(f"an idle clip of {clip.shape} is not {IDLE_FRAMES} frames of {avatar.rest.shape}")
+        avatar.idle = clip
+
     def idle_frame(self, avatar: PortraitAvatar, pose: int, out: UInt8) -> None:
         self._draw(avatar, pose, None, out)
 
@@ -134,16 +141,20 @@ class PortraitAdapter:
         stream.track = MouthTrack(self._loaded_net())
 
     def _draw(self, avatar: PortraitAvatar, pose: int, mouth: Float32 | None, out: UInt8) -> None:
+        pose %= IDLE_FRAMES
+        idle = avatar.idle if mouth is not None else None  # the idle loop is not drawn upon itself
+        np.copyto(out, avatar.rest if idle is None else idle[pose])
+        moving = mouth is not None and mouth.any()
+        if idle is not None and not moving:
+            return
         canvas = self._canvases.setdefault(avatar.rest.shape, np.empty_like(avatar.rest))
         np.copyto(canvas, avatar.rest)
         face = planes(canvas)
-        if mouth is not None and mouth.any():
+        if mouth is not None and moving:
             lines = avatar.lips.draw(mouth, face)
             draw_interior(avatar.rig, mouth, lines, face)
-        pose %= IDLE_FRAMES
         avatar.head.blink(pose, face)
-        np.copyto(out, avatar.rest)
-        avatar.head.draw(pose, face, planes(out))
+        avatar.head.draw(pose, face, planes(out), mouth_alone=idle is not None)
 
     def _loaded_net(self) -> VisemeNet:
         if self._net is None:

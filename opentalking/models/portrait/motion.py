@@ -117,6 +117,7 @@ class HeadMotion:
         self._nodes = (y1 - y0) // _STEP, (x1 - x0) // _STEP, 2
         self._luma = identity_map(x1 - x0, y1 - y0, x0, y0)
         self._chroma = identity_map((x1 - x0) // 2, (y1 - y0) // 2, x0 // 2, y0 // 2)
+        self._around_mouth = self._reach_of(rig)
         self._eyes = list(zip(rig.eye_boxes.astype(int).tolist(), (rig.eye_right, rig.eye_left), strict=True))
 
     def blink(self, pose: int, face: Planes) -> None:
@@ -130,15 +131,42 @@ class HeadMotion:
             face.u[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2] = patch.u
             face.v[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2] = patch.v
 
-    def draw(self, pose: int, face: Planes, out: Planes) -> None:
-        """The face as the head of that pose shows it; `out` must already hold what lies outside the head's box."""
+    def _reach_of(self, rig: Rig) -> Box:
+        """The box, on whole nodes, outside of which no pose shows a pixel of the mouth's surroundings."""
         x0, y0, x1, y1 = self._box
+        furthest = float(np.abs(POSES @ self._fields).max()) + 3  # and what bicubic interpolation looks at
+        left, top, right, bottom = (int(edge) for edge in rig.roi)
+        return (
+            max(x0, x0 + int(left - furthest - x0) // _STEP * _STEP),
+            max(y0, y0 + int(top - furthest - y0) // _STEP * _STEP),
+            min(x1, x0 - (x0 - int(right + furthest) - 1) // _STEP * _STEP),
+            min(y1, y0 - (y0 - int(bottom + furthest) - 1) // _STEP * _STEP),
+        )
+
+    def draw(self, pose: int, face: Planes, out: Planes, mouth_alone: bool = False) -> None:
+        """The face as the head of that pose shows it. `out` must already hold what lies outside the head's box, or,
+        with `mouth_alone`, the idle picture of that pose: then only the mouth's surroundings are drawn."""
+        x0, y0, x1, y1 = self._around_mouth if mouth_alone else self._box
+        left, top = (x0 - self._box[0]) // _STEP, (y0 - self._box[1]) // _STEP
+        rows, columns = (y1 - y0) // _STEP, (x1 - x0) // _STEP
+        # one spare node on each side, for cv2.resize repeats the outermost
+        above, before = min(top, 1), min(left, 1)
         moved: Float32 = (POSES[pose] @ self._fields).reshape(self._nodes)
-        luma = resized(moved, (x1 - x0, y1 - y0))
-        chroma = resized(moved * np.float32(0.5), ((x1 - x0) // 2, (y1 - y0) // 2))
-        np.subtract(self._luma, luma, out=luma)
-        np.subtract(self._chroma, chroma, out=chroma)
+        moved = moved[top - above : top + rows + 1, left - before : left + columns + 1]
+        luma = self._moved(moved, (above, before), (y1 - y0, x1 - x0), _STEP)
+        chroma = self._moved(moved * np.float32(0.5), (above, before), ((y1 - y0) // 2, (x1 - x0) // 2), _STEP // 2)
+        at = np.s_[y0 - self._box[1] : y1 - self._box[1], x0 - self._box[0] : x1 - self._box[0]]
+        at_half = np.s_[at[0].start // 2 : at[0].stop // 2, at[1].start // 2 : at[1].stop // 2]
+        np.subtract(self._luma[at], luma, out=luma)
+        np.subtract(self._chroma[at_half], chroma, out=chroma)
         remap_luma(face.y, luma, out.y[y0:y1, x0:x1])
         half = np.s_[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
         remap_chroma(face.u, chroma, out.u[half])
         remap_chroma(face.v, chroma, out.v[half])
+
+    @staticmethod
+    def _moved(nodes: Float32, spare: tuple[int, int], shape: tuple[int, int], step: int) -> Float32:
+        """The nodes at full size, without the spare ones: a copy of (rows, columns, 2)."""
+        full = resized(nodes, (nodes.shape[1] * step, nodes.shape[0] * step))
+        above, before = spare[0] * step, spare[1] * step
+        return np.ascontiguousarray(full[above : above + shape[0], before : before + shape[1]])

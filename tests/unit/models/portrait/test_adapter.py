@@ -110,6 +110,29 @@ def test_a_mouth_at_rest_and_the_idle_loop_are_the_same_picture(
         np.testing.assert_array_equal(spoken, idle)
 
 
+@pytest.mark.parametrize("name", ["presenter", "drawn"])
+def test_a_mouth_pasted_onto_the_idle_loop_is_the_same_picture_as_a_face_drawn_whole(
+    adapter: PortraitAdapter, name: str
+) -> None:
+    whole, pasted = (adapter.load_avatar(PACKAGED / name) for _ in range(2))
+    shape = i420_shape(whole.width, whole.height)
+    clip = np.empty((whole.idle_frames, *shape), np.uint8)
+    for pose in range(whole.idle_frames):
+        adapter.idle_frame(pasted, pose, clip[pose])
+    adapter.use_idle_clip(pasted, clip)
+    expected, actual = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+    for pose in range(0, whole.idle_frames, 7):
+        for viseme in VISEMES:
+            adapter.compose_frame(adapter.open_stream(whole), pose, mouth_of(viseme), expected)
+            adapter.compose_frame(adapter.open_stream(pasted), pose, mouth_of(viseme), actual)
+            assert np.array_equal(actual, expected), (pose, viseme)
+
+
+def test_an_idle_clip_of_another_avatar_is_refused(adapter: PortraitAdapter, presenter: PortraitAvatar) -> None:
+    with pytest.raises(ValueError, match="is not 200 frames of"):
+        adapter.use_idle_clip(presenter, np.zeros((3, *presenter.rest.shape), np.uint8))
+
+
 def test_a_mouth_almost_at_rest_is_almost_the_idle_picture(
     adapter: PortraitAdapter, presenter: PortraitAvatar, frame: UInt8
 ) -> None:
