@@ -53,6 +53,7 @@ class ConversationSession:
             session.llm_system_prompt or config.llm_system_prompt, config.llm_history_turns
         )
         self._turn: Turn | None = None
+        self._task: asyncio.Task[None] | None = None  # of the newest turn; it may outlive the turn by a moment
         self._turn_over = asyncio.Event()
         self._turn_over.set()
         self._outbox: asyncio.Queue[Callable[[], Awaitable[Any]]] = asyncio.Queue()
@@ -83,11 +84,9 @@ class ConversationSession:
 
     async def begin(self, command: Speak | Chat, tts: TTSAdapter) -> None:
         """Start a turn; the one before it is over first, so that the history knows what was heard of it."""
-        before = self._turn
         self.raise_generation(command.generation)
         await self._turn_over.wait()
-        if before is not None and before.task is not None:
-            await asyncio.gather(before.task, return_exceptions=True)  # it has let go of the ring
+        await self._ring_is_free()
         kind: Literal["chat", "speak"] = "chat" if isinstance(command, Chat) else "speak"
         turn = Turn(command.generation, kind, command.accepted_at, self._emitter(command.generation))
         asked = command.prompt if isinstance(command, Chat) else command.text
@@ -102,7 +101,12 @@ class ConversationSession:
             self._conversation.begin_assistant()
         self._turn = turn
         self._turn_over.clear()
-        turn.task = asyncio.create_task(self._run(turn, asked, tts, command.tts_voice or self.session.tts_voice))
+        self._task = asyncio.create_task(self._run(turn, asked, tts, command.tts_voice or self.session.tts_voice))
+
+    async def _ring_is_free(self) -> None:
+        """Until the turn before, which is over, has let go of the ring: it takes one producer at a time."""
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
 
     def _emitter(self, generation: int) -> Callable[[str, dict[str, Any]], None]:
         return lambda event, data: self.emit(event, {"generation": generation, **data})
@@ -152,12 +156,16 @@ class ConversationSession:
         turn = self._turn
         if turn is None or turn.generation >= self.board.generation:
             return
-        if turn.task is not None:
-            turn.task.cancel()
+        self._stop_making()
         if self.board.cursor.generation == turn.generation:
             asyncio.get_running_loop().call_later(_CUT_MARK_WAIT_S, self._cut_unmarked, turn)
         else:
             self._finish(turn, "", interrupted=True)
+
+    def _stop_making(self) -> None:
+        """Close the model's request and abort the voice."""
+        if self._task is not None:
+            self._task.cancel()
 
     def _cut_unmarked(self, turn: Turn) -> None:
         """No mark came: the playout died with the turn. The cursor says what it had handed out."""
@@ -212,6 +220,8 @@ class ConversationSession:
     def _finish(self, turn: Turn, heard: str, interrupted: bool, last_sample_at: float | None = None) -> None:
         """The turn is over; exactly once. `last_sample_at`: when a cut turn's last sample was handed to RTP."""
         self._turn = None
+        if interrupted:  # the playout may have heard of it before us
+            self._stop_making()
         emit = self._emitter(turn.generation)
         if turn.kind == "chat":
             self._conversation.commit_heard(heard, interrupted)
@@ -235,9 +245,8 @@ class ConversationSession:
                 await self._turn_over.wait()
 
     async def close(self) -> None:
-        if self._turn is not None and self._turn.task is not None:
-            self._turn.task.cancel()
-            await asyncio.gather(self._turn.task, return_exceptions=True)
+        self._stop_making()
+        await self._ring_is_free()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._outbox.join(), 1.0)
         self._posting.cancel()

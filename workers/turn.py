@@ -44,7 +44,6 @@ class Turn:
         self.fragments: list[SpokenFragment] = []
         self.timing: dict[str, Any] = {"generation": generation, "kind": kind, "accepted_at": accepted_at}
         self.sounded = False  # something of it was handed to RTP
-        self.task: asyncio.Task[None] | None = None
         self._emit = emit
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(_FRAGMENTS_AHEAD)
 

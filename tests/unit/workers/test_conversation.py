@@ -1,0 +1,115 @@
+"""A session's turns in the speech process, with real rings and a real blackboard; the test is the playout."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from opentalking.config import Settings
+from opentalking.llm.base import Message
+from opentalking.store import Chat, Store
+from shm import Cursor, Mark, MarkKind, Writer
+from tests.support.tone import ToneTTS
+from tests.unit.store.sessions import SID, new_session
+from workers import links
+from workers.conversation import ConversationSession
+
+CONFIG = Settings(node="test")
+
+
+class EndlessLLM:
+    """Never stops writing until its stream is closed."""
+
+    def __init__(self) -> None:
+        self.closed = asyncio.Event()
+
+    async def warmup(self) -> None:
+        """Nothing to load."""
+
+    async def chat_stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+        try:
+            while True:
+                yield "This goes on for a while longer. "
+                await asyncio.sleep(0)
+        finally:
+            self.closed.set()
+
+    async def aclose(self) -> None:
+        """Nothing to let go of."""
+
+
+def chat(generation: int) -> Chat:
+    return Chat(SID, generation, "Hello?", time.time())
+
+
+async def conversation(store: Store, folder: Path, llm: EndlessLLM) -> ConversationSession:
+    await store.create_session(new_session())
+    session = await store.get_session(SID)
+    assert session is not None
+    return ConversationSession(session, folder, CONFIG, store, llm)
+
+
+@pytest.mark.parametrize("first", ["playout", "command"])
+async def test_a_turn_is_no_longer_made_whoever_hears_of_its_interruption_first(
+    store: Store, tmp_path: Path, first: str
+) -> None:
+    llm = EndlessLLM()
+    session = await conversation(store, tmp_path, llm)
+    board, pcm = links.open_board(tmp_path, Writer.RTC), links.pcm_consumer(tmp_path)
+    sounding = asyncio.Event()
+    pcm.listen(sounding.set)
+    await session.begin(chat(1), ToneTTS(CONFIG))
+    await asyncio.wait_for(sounding.wait(), 10)
+    board.write_cursor(Cursor(1, 0, 960))
+    board.mark(Mark(MarkKind.FRAGMENT_STARTED, 1, 0, 0, time.time()))
+    if first == "playout":
+        board.raise_generation(2)
+        board.mark(Mark(MarkKind.TURN_CUT, 1, 0, 960, time.time()))
+    else:
+        session.raise_generation(2)
+    await asyncio.wait_for(llm.closed.wait(), 10)
+    session.raise_generation(2)
+    await session.close()
+    pcm.close()
+    board.close()
+
+
+async def test_a_chat_interrupted_before_its_first_step_is_over_and_the_next_one_is_heard(
+    store: Store, tmp_path: Path
+) -> None:
+    llm = EndlessLLM()
+    session = await conversation(store, tmp_path, llm)
+    await session.begin(chat(1), ToneTTS(CONFIG))
+    session.raise_generation(2)  # no step of the turn's task has run yet
+    await session.begin(chat(3), ToneTTS(CONFIG))
+    pcm = links.pcm_consumer(tmp_path)
+    sounding = asyncio.Event()
+    pcm.listen(sounding.set)
+    await asyncio.wait_for(sounding.wait(), 10)
+    slot = pcm.front()
+    assert slot is not None and slot.generation == 3
+    await session.close()
+    assert llm.closed.is_set()
+    del slot
+    pcm.close()
+
+
+async def test_a_turn_in_progress_can_be_read_from_the_hash_until_it_is_over(store: Store, tmp_path: Path) -> None:
+    session = await conversation(store, tmp_path, EndlessLLM())
+    await session.begin(chat(1), ToneTTS(CONFIG))
+    thinking = store.events(SID, ping_s=10)
+    while (event := await anext(thinking)) is None or event.event != "status":
+        pass
+    assert await store.session_hash(SID) | {"turn": "1"} == await store.session_hash(SID)
+    session.raise_generation(2)
+    while (event := await anext(thinking)) is None or event.event != "speech.ended":
+        pass
+    assert msgspec.json.decode((await store.session_hash(SID))["last_turn"])["interrupted"] is True
+    assert (await store.session_hash(SID))["turn"] == "0"
+    await session.close()
+    await thinking.aclose()
