@@ -32,7 +32,7 @@ from workers.turn import NothingToSay, Turn, reply_deltas, verbatim
 
 log = logging.getLogger(__name__)
 
-_CUT_MARK_WAIT_S = 0.25  # rtc marks a cut within a packet; it may also have died
+CUT_MARK_WAIT_S = 0.25  # rtc marks a cut within a packet; it may also have died
 
 _MEDIA_STATUS = {False: "idle", True: "interrupted"}
 
@@ -158,7 +158,7 @@ class ConversationSession:
             return
         self._stop_making()
         if self.board.cursor.generation == turn.generation:
-            asyncio.get_running_loop().call_later(_CUT_MARK_WAIT_S, self._cut_unmarked, turn)
+            asyncio.get_running_loop().call_later(CUT_MARK_WAIT_S, self._cut_unmarked, turn)
         else:
             self._finish(turn, "", interrupted=True)
 
@@ -245,6 +245,7 @@ class ConversationSession:
                 await self._turn_over.wait()
 
     async def close(self) -> None:
+        self._turn = None  # no mark is waited for any more
         self._stop_making()
         await self._ring_is_free()
         with contextlib.suppress(TimeoutError):

@@ -17,7 +17,7 @@ from shm import Cursor, Mark, MarkKind, Writer
 from tests.support.tone import ToneTTS
 from tests.unit.store.sessions import SID, new_session
 from workers import links
-from workers.conversation import ConversationSession
+from workers.conversation import CUT_MARK_WAIT_S, ConversationSession
 
 CONFIG = Settings(node="test")
 
@@ -97,6 +97,23 @@ async def test_a_chat_interrupted_before_its_first_step_is_over_and_the_next_one
     assert llm.closed.is_set()
     del slot
     pcm.close()
+
+
+async def test_a_session_that_ends_in_mid_speech_is_not_looked_at_any_more(store: Store, tmp_path: Path) -> None:
+    unforeseen: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: unforeseen.append(context))
+    session = await conversation(store, tmp_path, EndlessLLM())
+    board = links.open_board(tmp_path, Writer.RTC)
+    await session.begin(chat(1), ToneTTS(CONFIG))
+    board.write_cursor(Cursor(1, 0, 960))
+    session.raise_generation(2)  # the playout's mark is waited for, for a moment
+    await session.close()
+    over = loop.create_future()
+    loop.call_later(2 * CUT_MARK_WAIT_S, over.set_result, None)
+    await over
+    board.close()
+    assert unforeseen == []
 
 
 async def test_a_turn_in_progress_can_be_read_from_the_hash_until_it_is_over(store: Store, tmp_path: Path) -> None:
