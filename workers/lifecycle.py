@@ -90,6 +90,7 @@ class Worker:
             await service.start()
             await self._adopt(service)
             self._ready = True
+            await self._beat(service)  # known at once, not with the next beat
             gc.collect()
             gc.freeze()  # what was loaded stays: no collection need walk it while media flows
             log.info("%s is ready", self.id)
