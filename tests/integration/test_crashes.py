@@ -71,8 +71,8 @@ async def speaks_again(client: Client) -> None:
 
 
 RESTART_MS = 200
-"""Less than any process here takes to come back, more than two noisy cores hold up a packet: whose sound has a gap as long
-as this depended on the killed process. Frames lost to the machine's noise are the bench's to count."""
+"""Less than any process here takes to come back, more than two noisy cores hold up a packet: whose sound has a gap as
+long as this depended on the killed process. Frames lost to the machine's noise are the bench's to count."""
 
 
 def longest_gap_ms(samples: np.ndarray, hertz: int) -> int:
