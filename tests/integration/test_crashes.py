@@ -70,11 +70,6 @@ async def speaks_again(client: Client) -> None:
     assert (await client.call("GET", ""))["state"] == "ready"
 
 
-RESTART_MS = 200
-"""Less than any process here takes to come back, more than two noisy cores hold up a packet: whose sound has a gap as
-long as this depended on the killed process. Frames lost to the machine's noise are the bench's to count."""
-
-
 def longest_gap_ms(samples: np.ndarray, hertz: int) -> int:
     """Between two windows in which the tone is heard."""
     return int(np.diff(sounds(samples, hertz)).max() - 1) * 20
@@ -115,7 +110,7 @@ async def test_a_killed_worker_hurts_its_own_session_alone_and_that_one_recovers
     ended = await other.events.wait("speech.ended", lambda data: data["generation"] == whole["generation"])
     assert spoken(880, sentences=12).startswith(ended["text"])
     assert "error" not in other.events.names()
-    assert longest_gap_ms(other.receiver.samples(), 880) < RESTART_MS
+    assert longest_gap_ms(other.receiver.samples(), 880) <= 20  # sentences fade at their edges
 
 
 @pytest.mark.parametrize("role", ["speech", "inference"])
@@ -180,7 +175,7 @@ async def test_when_redis_is_killed_the_sound_goes_on_and_the_sessions_are_there
     pid = hurt_redis(pair)
     pid.kill()
     await hurt.receiver.hear_more(3000)
-    assert longest_gap_ms(hurt.receiver.samples(), 440) < RESTART_MS
+    assert longest_gap_ms(hurt.receiver.samples(), 440) <= 20
     await eventually(lambda: hurt_redis(pair, default=pid) != pid, "Redis is back")
     await hurt.call("POST", "/interrupt")
     assert (await hurt.events.wait("speech.ended"))["interrupted"] is True
