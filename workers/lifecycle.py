@@ -78,6 +78,7 @@ class Worker:
         self._mailboxes: dict[str, asyncio.Queue[tuple[str, Command]]] = {}
         self._handlers: dict[str, asyncio.Task[None]] = {}
         self._ready = False
+        self._beating = asyncio.Lock()
 
     async def run(self, service: Service) -> None:
         stopping = asyncio.Event()
@@ -117,21 +118,22 @@ class Worker:
             await asyncio.sleep(BEAT_S)
 
     async def _beat(self, service: Service) -> None:
-        beat = WorkerBeat(
-            worker=self.id,
-            role=self.role,
-            node=self.config.node,
-            pid=os.getpid(),
-            incarnation=self._incarnation,
-            started_at=self._started_at,
-            sessions=len(service.sessions),
-            capacity=self.config.max_sessions,
-            info={"ready": self._ready, **service.info()},
-        )
-        try:
-            await self.store.beat(beat, self.config.worker_ttl_s)
-        except StoreError as error:
-            log.warning("heartbeat: %s", error)
+        async with self._beating:  # one after the other: an older beat on a slower connection must not come last
+            beat = WorkerBeat(
+                worker=self.id,
+                role=self.role,
+                node=self.config.node,
+                pid=os.getpid(),
+                incarnation=self._incarnation,
+                started_at=self._started_at,
+                sessions=len(service.sessions),
+                capacity=self.config.max_sessions,
+                info={"ready": self._ready, **service.info()},
+            )
+            try:
+                await self.store.beat(beat, self.config.worker_ttl_s)
+            except StoreError as error:
+                log.warning("heartbeat: %s", error)
 
     async def _adopt(self, service: Service) -> None:
         for session in await self.store.sessions_of(self.id):
