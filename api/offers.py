@@ -16,13 +16,14 @@ import msgspec
 
 from api.errors import ApiError
 from api.schemas import ModelStatus, VoiceRow
+from opentalking.config import Settings
 from opentalking.models.registry import list_models
 from opentalking.store import WorkerBeat
 
 
-def model_statuses(workers: Iterable[WorkerBeat]) -> list[ModelStatus]:
+def model_statuses(workers: Iterable[WorkerBeat], settings: Settings) -> list[ModelStatus]:
     """Every known model; of several workers' reports on one, a connected one counts."""
-    found = {name: ModelStatus(name) for name in list_models()}
+    found = {name: ModelStatus(name) for name in list_models(settings)}
     for entry in _entries(workers, "inference", "models"):
         try:
             status = msgspec.convert(entry, ModelStatus)
@@ -57,10 +58,10 @@ def engines(workers: Iterable[WorkerBeat], kind: str) -> dict[str, Any]:
     return found
 
 
-def require_model(workers: Iterable[WorkerBeat], model: str) -> None:
+def require_model(workers: Iterable[WorkerBeat], model: str, settings: Settings) -> None:
     """Raises ApiError 400: unknown_model, or model_unavailable if no worker can serve it."""
     workers = list(workers)
-    statuses = {status.id: status for status in model_statuses(workers)}
+    statuses = {status.id: status for status in model_statuses(workers, settings)}
     if model not in statuses:
         raise ApiError(400, "unknown_model", f"model: no model {model!r}; known: {', '.join(statuses)}")
     told = [worker for worker in workers if worker.role == "inference"]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from opentalking.avatars.bundle import avatars_dir, find_bundle
-from opentalking.models.adapter import AvatarState, ModelAdapter
+from opentalking.models.adapter import AvatarState, ModelAdapter, ModelError
 from opentalking.models.device import choose_device
 from opentalking.models.registry import create_adapter, list_models
 from opentalking.rtc.idle import map_clip, write_clip
@@ -40,7 +40,8 @@ class InferenceService:
         self.sessions: dict[str, RenderSession] = {}
         self._adapters: dict[str, ModelAdapter] = {}
         self._statuses = {
-            name: {"id": name, "backend": "local", "connected": False, "reason": "loading"} for name in list_models()
+            name: {"id": name, "backend": "local", "connected": False, "reason": "loading"}
+            for name in list_models(self._config)
         }
         self._avatars: dict[tuple[str, str], tuple[AvatarState, Path]] = {}
         self._loading = asyncio.Lock()
@@ -52,17 +53,26 @@ class InferenceService:
         return {"models": list(self._statuses.values()), "device": choose_device(self._config.torch_device)}
 
     async def start(self) -> None:
-        for name in list_models():
-            adapter = create_adapter(name)
-            await self._on_device(adapter.load_model, choose_device(self._config.torch_device))
-            self._adapters[name] = adapter
-            self._statuses[name].update(connected=True, reason="local_runtime")
+        for name, status in self._statuses.items():
+            try:
+                self._adapters[name] = await self._on_device(self._load, name)
+                status.update(connected=True, reason="local_runtime")
+            except ModelError as error:  # the others can be used
+                log.error("model %s: %s", name, error)
+                status.update(reason=str(error))
         default = find_bundle(avatars_dir(self._config), self._config.default_avatar)
         model = self._config.default_model or default.manifest.model_type
+        if model not in self._adapters:
+            raise ModelError(self._statuses[model]["reason"] if model in self._statuses else f"no model {model!r}")
         avatar, _ = await self._avatar(model, self._config.default_avatar)
         await self._on_device(self._adapters[model].warmup, avatar)
         self._renderer = asyncio.create_task(self._render())
         self._renderer.add_done_callback(_raise_unless_cancelled)
+
+    def _load(self, name: str) -> ModelAdapter:
+        adapter = create_adapter(name, self._config)
+        adapter.load_model(choose_device(self._config.torch_device))
+        return adapter
 
     async def open(self, session: Session) -> None:
         avatar, clip = await self._avatar(session.model, session.avatar_id)

@@ -29,7 +29,7 @@ async def preview(request: web.Request) -> web.FileResponse:
 
 
 async def models(request: web.Request) -> ModelList:
-    statuses = model_statuses(await request.app[STORE].workers())
+    statuses = model_statuses(await request.app[STORE].workers(), request.app[SETTINGS])
     default = await asyncio.to_thread(default_model, request.app[SETTINGS], request)
     return ModelList([status.id for status in statuses], statuses, default)
 

@@ -25,7 +25,7 @@ async def create(request: web.Request, body: CreateSession) -> SessionStatus:
     async with request.app[ADMISSION]:
         workers, sessions = await asyncio.gather(store.workers(), store.list_sessions())
         workers = [worker for worker in workers if is_ready(worker)]
-        require_model(workers, model)
+        require_model(workers, model, settings)
         require_voice([worker for worker in workers if worker.role == "speech"], body.tts_provider, body.tts_voice)
         placement = place(workers, sessions, settings.max_sessions, model)
         session = NewSession(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from opentalking.config import Settings
+from opentalking.plugins import PluginError, load_class, with_plugins
 from opentalking.tts.base import TTSAdapter, TTSError
 
 _ADAPTERS = {  # name -> module:class, in order of preference
@@ -29,7 +29,7 @@ def create_tts(name: str, settings: Settings) -> TTSAdapter:
 
 def available(settings: Settings) -> dict[str, str | None]:
     """Every engine with the reason why it cannot be used here, None when it can."""
-    return {name: _adapter_class(name, settings).missing(settings) for name in _targets(settings)}
+    return {name: _reason(name, settings) for name in _targets(settings)}
 
 
 def pick_tts(settings: Settings) -> str:
@@ -52,21 +52,27 @@ class _AdapterClass(Protocol):
 
 def _targets(settings: Settings) -> dict[str, str]:
     """name -> module:class of the packaged engines and of OPENTALKING_TTS_PLUGINS."""
-    targets = dict(_ADAPTERS)
-    for entry in filter(None, (part.strip() for part in settings.tts_plugins.split(","))):
-        name, equals, target = entry.partition("=")
-        if not (name and equals and ":" in target):
-            raise TTSError(f"OPENTALKING_TTS_PLUGINS: {entry!r} is not name=module:Class")
-        targets[name] = target
-    return targets
+    try:
+        return with_plugins(_ADAPTERS, settings, "tts_plugins")
+    except PluginError as error:
+        raise TTSError(str(error)) from error
+
+
+def _reason(name: str, settings: Settings) -> str | None:
+    try:
+        return _adapter_class(name, settings).missing(settings)
+    except TTSError as error:  # a plug-in that cannot be imported
+        return str(error)
 
 
 def _adapter_class(name: str, settings: Settings) -> _AdapterClass:
     targets = _targets(settings)
     if name not in targets:
         raise TTSError(f"there is no voice engine {name!r}; there are {', '.join(targets)}")
-    module, _, attribute = targets[name].partition(":")
-    adapter: _AdapterClass = getattr(import_module(module), attribute)
+    try:
+        adapter: _AdapterClass = load_class(targets[name])
+    except PluginError as error:
+        raise TTSError(str(error)) from error
     return adapter
 
 

@@ -57,3 +57,11 @@ def test_a_plugin_is_an_engine_like_the_packaged_ones() -> None:
 def test_a_plugin_written_wrongly_is_named() -> None:
     with pytest.raises(TTSError, match="OPENTALKING_TTS_PLUGINS: 'mine' is not name=module:Class"):
         list_tts(Settings(tts_plugins="mine"))
+
+
+def test_a_plugin_that_cannot_be_imported_has_that_for_a_reason() -> None:
+    settings = Settings(tts_plugins="mine=no_such_module:Mine")
+    assert available(settings)["mine"] == "no_such_module:Mine cannot be imported: No module named 'no_such_module'"
+    assert pick_tts(settings) != "mine"
+    with pytest.raises(TTSError, match="no_such_module:Mine cannot be imported"):
+        create_tts("mine", settings)

@@ -13,6 +13,7 @@ import pytest
 from opentalking.avatars import AvatarError
 from opentalking.avatars.bundle import PACKAGED
 from opentalking.avatars.landmarks import FaceFinder, mouth_opening
+from opentalking.config import Settings
 from opentalking.models.adapter import ModelAdapter, ModelError
 from opentalking.models.portrait.adapter import PortraitAdapter, PortraitAvatar
 from opentalking.models.portrait.motion import blink_level
@@ -48,7 +49,7 @@ def openings(adapter: PortraitAdapter, avatar: PortraitAvatar, mouths: list[Floa
 
 
 def test_the_registry_knows_it_and_it_is_a_model_adapter() -> None:
-    created = create_adapter("portrait")
+    created = create_adapter("portrait", Settings())
     assert isinstance(created, PortraitAdapter)
     assert isinstance(created, ModelAdapter)
     assert (created.chunk_ms, created.lookahead_ms) == (40, 120)
