@@ -43,7 +43,6 @@ class RtcService:
 
     async def start(self) -> None:
         aiortc_seam.use_host_addresses()
-        aiortc_seam.use_fast_clock()
         if ports := parse_port_range(self._worker.config.ice_port_range):
             aiortc_seam.PortRange(*ports)
 

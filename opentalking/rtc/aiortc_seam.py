@@ -1,7 +1,7 @@
 """Everything that leans on the insides of aiortc and aioice, in one place; its test fails if they move.
 
-With pre-encoded packets aiortc has no encoder to tell of a keyframe request or of the receiver's bandwidth estimate, so
-both are picked up where they arrive. aioice binds media to any port; `PortRange` makes it use ours.
+Our own sender takes the place of aiortc's, on its transport (`take_over`, `Outlet`). aioice binds media to any port;
+`PortRange` makes it use ours.
 """
 
 from __future__ import annotations
@@ -12,49 +12,83 @@ import ipaddress
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import aioice.ice
-import aiortc.clock
 import aiortc.rtcicetransport
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol
 from aiortc import RTCPeerConnection, RTCRtpSender
 from aiortc.codecs import CODECS
+from aiortc.rtcdtlstransport import RTCDtlsTransport, State
 from aiortc.rtcpeerconnection import find_common_codecs
-from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket, unpack_remb_fci
+from aiortc.rtcrtpparameters import RTCRtpSendParameters
+from aiortc.rtp import AnyRtcpPacket
 from aiortc.sdp import SessionDescription
 
 _NTP_EPOCH_S = 2_208_988_800  # Unix time of 1900, negated
 _CANDIDATE_HOST = re.compile(r"^(a=candidate:\S+ \d+ udp \d+ )(\S+)( \d+ typ host)", re.MULTILINE | re.IGNORECASE)
 
 
-def on_keyframe_request(sender: RTCRtpSender, handler: Callable[[], None]) -> None:
-    """Call `handler` when the browser asks for a keyframe (PLI or FIR)."""
-    if not callable(getattr(sender, "_send_keyframe", None)):
-        raise AttributeError("aiortc's RTCRtpSender has no _send_keyframe any more")
-    sender._send_keyframe = handler  # type: ignore[method-assign]
+class Outlet:
+    """Where a sender's packets leave: encrypted, and straight to the socket of the nominated candidate pair.
 
-
-class BandwidthEstimate:
-    """What the receiver last estimated (REMB) it can take: `bitrate` in bit/s, None before the first.
-
-    aiortc itself only sets it on the encoder, which begins with a default that no receiver ever estimated.
+    aiortc's own way there is four coroutines deep.
     """
 
     def __init__(self, sender: RTCRtpSender) -> None:
-        self.bitrate: int | None = None
-        self._ssrc = sender._ssrc
-        self._passed_on = sender._handle_rtcp_packet
-        sender._handle_rtcp_packet = self._handle  # type: ignore[method-assign]
+        self._sender = sender
+        self._dtls: RTCDtlsTransport | None = None
 
-    async def _handle(self, packet: AnyRtcpPacket) -> None:
-        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
-            with contextlib.suppress(ValueError):  # another application's packet
-                bitrate, ssrcs = unpack_remb_fci(packet.fci)
-                if self._ssrc in ssrcs:
-                    self.bitrate = bitrate
-        await self._passed_on(packet)
+    @property
+    def ssrc(self) -> int:
+        return self._sender._ssrc
+
+    @property
+    def rtx_ssrc(self) -> int:
+        return self._sender._rtx_ssrc
+
+    @property
+    def is_open(self) -> bool:
+        return self._dtls is not None and self._dtls._state is State.CONNECTED
+
+    def open(self, parameters: RTCRtpSendParameters) -> None:
+        """The transport is up; from now on the receiver's reports reach the sender."""
+        self._dtls = self._sender.transport
+        self._dtls._register_rtp_sender(self._sender, parameters)
+
+    def close(self) -> None:
+        if self._dtls is not None:
+            self._dtls._unregister_rtp_sender(self._sender)
+            self._dtls = None
+
+    def send_rtp(self, packet: bytes) -> bool:
+        """Send one packet; False if the transport is down."""
+        return self.is_open and self._send(self._dtls._tx_srtp.protect(packet))  # type: ignore[union-attr]
+
+    def send_rtcp(self, packet: bytes) -> bool:
+        return self.is_open and self._send(self._dtls._tx_srtp.protect_rtcp(packet))  # type: ignore[union-attr]
+
+    def _send(self, data: bytes) -> bool:
+        assert self._dtls is not None
+        pair = self._dtls.transport._connection._nominated.get(1)
+        if pair is None or pair.protocol.transport is None or pair.protocol.transport.is_closing():
+            return False
+        pair.protocol.transport.sendto(data, pair.remote_addr)
+        return True
+
+
+def take_over(
+    sender: RTCRtpSender,
+    start: Callable[[RTCRtpSendParameters], Awaitable[None]],
+    stop: Callable[[], Awaitable[None]],
+    handle_rtcp: Callable[[AnyRtcpPacket], Awaitable[None]],
+) -> None:
+    """Have aiortc call these in place of the sender's own `send`, `stop` and `_handle_rtcp_packet`."""
+    for name, replacement in (("send", start), ("stop", stop), ("_handle_rtcp_packet", handle_rtcp)):
+        if not callable(getattr(sender, name, None)):
+            raise AttributeError(f"aiortc's RTCRtpSender has no {name} any more")
+        setattr(sender, name, replacement)
 
 
 def announce_address(sdp: str, address: str) -> str:
@@ -89,11 +123,6 @@ def ntp_now() -> int:
     """The time as a 64-bit NTP timestamp (RFC 5905: seconds since 1900, 32-bit fraction)."""
     seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
     return ((seconds + _NTP_EPOCH_S) << 32) | (nanoseconds << 32) // 1_000_000_000
-
-
-def use_fast_clock() -> None:
-    """aiortc takes the time twice a packet through two datetime objects, 6 % of an idle session's CPU."""
-    aiortc.clock.current_ntp_time = ntp_now
 
 
 def use_host_addresses() -> None:

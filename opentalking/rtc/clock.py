@@ -34,6 +34,10 @@ class MediaClock:
         self.stalls = 0  # times the origin moved
         self.stalled_s = 0.0  # by how much in all
 
+    def elapsed_s(self) -> float:
+        """The media time now: what a packet that were due at this instant would carry. 0 before the first."""
+        return 0.0 if self._origin is None else self._now() - self._origin
+
     async def tick(self) -> int:
         """Wait for the next packet's deadline; returns its number, from 0, without gaps."""
         number = self._next

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import NoReturn
 
-from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
 from aiortc.contrib.media import MediaBlackhole
+from aiortc.mediastreams import MediaStreamError
 
 from opentalking.rtc import aiortc_seam as seam
 from opentalking.rtc.clock import MediaClock
 from opentalking.rtc.idle import EncodedLoop
 from opentalking.rtc.opus import OpusEncoder
 from opentalking.rtc.playout import Playout
+from opentalking.rtc.sender import RtpSender
 from opentalking.rtc.stream import VideoStream
-from opentalking.rtc.tracks import AudioTrack, VideoTrack
+from opentalking.rtc.transmitter import VIDEO_CLOCK_RATE, Transmitter
 from opentalking.rtc.video import Codec, VideoEncoder
-from opentalking.types import UInt8
+from opentalking.types import PLAYBACK_RATE, UInt8
+
+log = logging.getLogger(__name__)
 
 _MIN_VIDEO_BITRATE = 500_000  # while a still face is sent, receivers estimate far less than the network can carry
 _BITRATE_PERIOD_S = 2.0
@@ -55,6 +68,17 @@ def choose_codec(offer_sdp: str, preferred: Codec) -> Codec:
     raise OfferError("the offer contains neither H.264 (baseline) nor VP8 video")
 
 
+class _Track(MediaStreamTrack):
+    """What aiortc negotiates; our own sender sends, so nobody reads from it."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    async def recv(self) -> NoReturn:
+        raise MediaStreamError
+
+
 class Peer:
     """A connected (or connecting) browser. `on_state` gets connecting, connected, disconnected, closed."""
 
@@ -63,10 +87,10 @@ class Peer:
         self._on_state = on_state
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=list(options.ice_servers)))
         self._sink = MediaBlackhole()  # a track nobody reads would pile up in aiortc
-        self._adapting: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.codec: Codec | None = None
         self.clock = MediaClock()
-        self.video: VideoTrack | None = None
+        self.transmitter: Transmitter | None = None
 
     async def answer(
         self,
@@ -84,23 +108,37 @@ class Peer:
         height, width = clip.shape[1] * 2 // 3, clip.shape[2]
         encoder = VideoEncoder(self.codec, width, height, options.video_bitrate)
         stream = VideoStream(encoder, clip, loop_of(self.codec), options.keyframe_min_interval_s)
-        self.video = VideoTrack(stream, executor)
-        audio = AudioTrack(self.clock, playout, OpusEncoder(options.audio_bitrate), self.video)
         connection = self._connection
         connection.on("connectionstatechange", self._state_changed)
         connection.on("track", self._sink.addTrack)
-        connection.addTrack(audio)
-        video_sender = connection.addTrack(self.video)
-        seam.on_keyframe_request(video_sender, stream.request_keyframe)
-        self._prefer(video_sender, self.codec)
+        audio = self._sender("audio", PLAYBACK_RATE, lambda: None)
+        video = self._sender("video", VIDEO_CLOCK_RATE, stream.request_keyframe)
+        opus = OpusEncoder(options.audio_bitrate)
+        self.transmitter = Transmitter(self.clock, playout, opus, stream, audio, video, executor)
         try:
             await connection.setRemoteDescription(RTCSessionDescription(offer_sdp, "offer"))
             await connection.setLocalDescription(await connection.createAnswer())
         except Exception as error:  # aiortc raises ValueError, AssertionError, … from its SDP parser
             raise OfferError(f"the offer cannot be used: {error}") from error
         await self._sink.start()
-        self._adapting = asyncio.create_task(self._adapt(seam.BandwidthEstimate(video_sender), stream))
+        self._tasks = [asyncio.create_task(self._transmit()), asyncio.create_task(self._adapt(video, stream))]
         return seam.announce_address(connection.localDescription.sdp, options.public_address)
+
+    def _sender(self, kind: str, clock_rate: int, on_keyframe_request: Callable[[], None]) -> RtpSender:
+        """A track of ours in the connection."""
+        sender = self._connection.addTrack(_Track(kind))
+        if kind == "video":
+            assert self.codec is not None
+            self._prefer(sender, self.codec)
+        return RtpSender(sender, self.clock, clock_rate, on_keyframe_request)
+
+    async def _transmit(self) -> None:
+        assert self.transmitter is not None
+        try:
+            await self.transmitter.run()
+        except Exception:
+            log.exception("sending failed; the connection is given up")
+            self._on_state("closed")
 
     def _prefer(self, sender: RTCRtpSender, codec: Codec) -> None:
         """Fix the codec before the offer is applied: afterwards aiortc ignores preferences."""
@@ -110,12 +148,12 @@ class Peer:
             if transceiver.sender is sender:
                 transceiver.setCodecPreferences(chosen)
 
-    async def _adapt(self, estimated: seam.BandwidthEstimate, stream: VideoStream) -> None:
+    async def _adapt(self, video: RtpSender, stream: VideoStream) -> None:
         """Follow the receiver's bandwidth estimate downwards, never above the setting."""
         before = None
         while True:
             await asyncio.sleep(_BITRATE_PERIOD_S)
-            estimate = estimated.bitrate
+            estimate = video.bandwidth_estimate
             if estimate is not None and estimate != before:
                 before = estimate
                 stream.set_bitrate(min(self._options.video_bitrate, max(_MIN_VIDEO_BITRATE, estimate)))
@@ -130,8 +168,8 @@ class Peer:
     async def close(self) -> None:
         """End the connection and its tasks; the playout stays for the next peer."""
         self._connection.remove_all_listeners()
-        if self._adapting is not None:
-            self._adapting.cancel()
+        for task in self._tasks:
+            task.cancel()
         with contextlib.suppress(Exception):
             await self._sink.stop()
         await self._connection.close()

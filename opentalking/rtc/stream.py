@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from opentalking.rtc.idle import EncodedLoop
 from opentalking.rtc.playout import Picture
-from opentalking.rtc.video import VideoEncoder
+from opentalking.rtc.video import Codec, VideoEncoder
 from opentalking.types import UInt8
 
 
@@ -40,6 +40,10 @@ class VideoStream:
         self._key_at = -float("inf")
         self.live_frames = 0
         self.loop_frames = 0
+
+    @property
+    def codec(self) -> Codec:
+        return self._encoder.codec
 
     def request_keyframe(self) -> None:
         """A browser lost the picture; granted at most once per interval."""

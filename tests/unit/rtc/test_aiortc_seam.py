@@ -5,61 +5,56 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import struct
 from collections.abc import AsyncIterator
-from fractions import Fraction
 from typing import Any
 
 import aioice.ice
 import aiortc.clock
 import aiortc.rtcicetransport
-import aiortc.rtcpeerconnection
-import aiortc.rtcrtpsender
-import av
 import pytest
 from aioice.ice import Connection
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
-from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
+from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.mediastreams import VideoStreamTrack
+from aiortc.rtcrtpparameters import RTCRtpSendParameters
+from aiortc.rtp import RTCP_PSFB_PLI, AnyRtcpPacket
 
 from opentalking.rtc import aiortc_seam as seam
-from opentalking.rtc.video import VideoEncoder
 from tests.unit.rtc.browser import Browser
-from tests.unit.rtc.stage import moving_face
 
 HOST_CANDIDATE = re.compile(r"a=candidate:\S+ \d+ udp \d+ (\S+) (\d+) typ host")
 
 
-class PacketTrack(MediaStreamTrack):
-    """Encoded pictures, as many as are asked for; one real tick of the loop between them."""
-
-    kind = "video"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._encoder = VideoEncoder("vp8", 160, 160, 500_000)
-        self._count = 0
-
-    async def recv(self) -> Any:
-        await asyncio.sleep(0.02)  # the pace of the stream, not synchronisation
-        unit, _ = self._encoder.encode(moving_face(10)[self._count % 10])
-        packet: Any = av.Packet(unit)
-        packet.pts, packet.time_base = self._count * 1800, Fraction(1, 90_000)
-        self._count += 1
-        return packet
-
-
 class Sending:
-    """A server that sends video to a browser, connected."""
+    """A server that sends video to a browser, connected; a packet now and then, from a sender of ours."""
 
     def __init__(self) -> None:
         self.server = RTCPeerConnection()
-        self.sender: RTCRtpSender = self.server.addTrack(PacketTrack())
+        self.track = VideoStreamTrack()
+        self.sender: RTCRtpSender = self.server.addTrack(self.track)
         self.browser = Browser()
+        self.outlet = seam.Outlet(self.sender)
+        self.started: asyncio.Future[RTCRtpSendParameters] = asyncio.get_running_loop().create_future()
+        self.rtcp: asyncio.Queue[AnyRtcpPacket] = asyncio.Queue()
+        self.stopped = 0
+        seam.take_over(self.sender, self.start, self.stop, self.handle_rtcp)
+
+    async def start(self, parameters: RTCRtpSendParameters) -> None:
+        self.outlet.open(parameters)
+        self.started.set_result(parameters)
+
+    async def stop(self) -> None:
+        self.stopped += 1
+        self.outlet.close()
+
+    async def handle_rtcp(self, packet: AnyRtcpPacket) -> None:
+        self.rtcp.put_nowait(packet)
 
     async def connect(self) -> None:
         await self.server.setRemoteDescription(RTCSessionDescription(await self.browser.offer(), "offer"))
         await self.server.setLocalDescription(await self.server.createAnswer())
         await self.browser.accept(self.server.localDescription.sdp)
-        await self.browser.receive("video", 1)
+        await self.started
 
     async def close(self) -> None:
         await self.server.close()
@@ -73,41 +68,53 @@ async def sending() -> AsyncIterator[Sending]:
     await made.close()
 
 
-async def test_a_browsers_request_for_a_keyframe_reaches_the_handler(sending: Sending) -> None:
-    asked = asyncio.Event()
-    seam.on_keyframe_request(sending.sender, asked.set)
+async def test_our_sender_is_started_with_what_was_negotiated(sending: Sending) -> None:
     await sending.connect()
-    assert not asked.is_set()
-    await sending.browser.receiver("video")._send_rtcp_pli(sending.sender._ssrc)
-    await asyncio.wait_for(asked.wait(), 20)
+    parameters = await sending.started
+    assert parameters.codecs[0].mimeType == "video/VP8"
+    assert parameters.muxId and parameters.rtcp.cname
+    assert str(sending.outlet.ssrc) in sending.server.localDescription.sdp
+    assert str(sending.outlet.rtx_ssrc) in sending.server.localDescription.sdp
 
 
-def test_a_sender_without_the_hook_is_noticed_at_once() -> None:
+async def test_a_packet_that_leaves_by_the_outlet_arrives(sending: Sending) -> None:
+    await sending.connect()
+    parameters = await sending.started
+    header = struct.pack("!BBHII", 0x80, 0x80 | (parameters.codecs[0].payloadType or 0), 7, 0, sending.outlet.ssrc)
+    arrived: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def note(packet: Any, arrival_time_ms: int) -> None:
+        arrived.set_result(packet)
+
+    sending.browser.receiver("video")._handle_rtp_packet = note
+    assert sending.outlet.send_rtp(header + b"payload")
+    packet = await asyncio.wait_for(arrived, 20)
+    assert (packet.sequence_number, packet.payload, packet.ssrc) == (7, b"payload", sending.outlet.ssrc)
+
+
+async def test_the_receivers_reports_reach_our_sender(sending: Sending) -> None:
+    await sending.connect()
+    await sending.browser.receiver("video")._send_rtcp_pli(sending.outlet.ssrc)
+    packet = await asyncio.wait_for(sending.rtcp.get(), 20)
+    assert (packet.fmt, packet.media_ssrc) == (RTCP_PSFB_PLI, sending.outlet.ssrc)  # type: ignore[union-attr]
+
+
+async def test_nothing_leaves_before_the_connection_and_after_it(sending: Sending) -> None:
+    assert not sending.outlet.is_open
+    assert not sending.outlet.send_rtp(b"") and not sending.outlet.send_rtcp(b"")
+    await sending.connect()
+    assert sending.outlet.is_open
+    await sending.server.close()
+    assert sending.stopped == 1
+    assert not sending.outlet.is_open
+    assert not sending.outlet.send_rtp(b"") and not sending.outlet.send_rtcp(b"")
+
+
+def test_a_sender_that_lacks_what_we_replace_is_noticed_at_once() -> None:
     sender: Any = object()
-    with pytest.raises(AttributeError, match="_send_keyframe"):
-        seam.on_keyframe_request(sender, lambda: None)
-
-
-async def test_the_receivers_estimate_is_known_once_it_was_sent_and_never_before(sending: Sending) -> None:
-    estimate = seam.BandwidthEstimate(sending.sender)
-    asked: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-    seam.on_keyframe_request(sending.sender, lambda: None if asked.done() else asked.set_result(estimate.bitrate))
-    await sending.connect()
-    assert estimate.bitrate is None
-    receiver, ssrc = sending.browser.receiver("video"), sending.sender._ssrc
-    remb = pack_remb_fci(96_000, [ssrc])
-    foreign = pack_remb_fci(12_000, [ssrc ^ 1])
-    for fci in (remb, foreign):
-        await receiver._send_rtcp(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
-    await receiver._send_rtcp_pli(ssrc)  # arrives after them: what was heard by then is looked at
-    assert await asyncio.wait_for(asked, 20) == 96_000
-
-
-async def test_a_packet_that_is_no_estimate_is_passed_on_unharmed(sending: Sending) -> None:
-    estimate = seam.BandwidthEstimate(sending.sender)
-    packet = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=b"XXXX1234")
-    await sending.sender._handle_rtcp_packet(packet)
-    assert estimate.bitrate is None
+    nothing: Any = None
+    with pytest.raises(AttributeError, match="RTCRtpSender has no send any more"):
+        seam.take_over(sender, nothing, nothing, nothing)
 
 
 async def test_a_connection_knows_that_the_browser_closed_it(sending: Sending) -> None:
@@ -165,14 +172,6 @@ def test_our_clock_agrees_with_aiortcs() -> None:
     for _ in range(100):
         before, ours, after = theirs(), seam.ntp_now(), theirs()
         assert before - millisecond <= ours <= after + millisecond
-
-
-def test_aiortc_takes_the_time_from_where_ours_is_put(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aiortc.clock, "current_ntp_time", aiortc.clock.current_ntp_time)
-    seam.use_fast_clock()
-    for module in (aiortc.rtcrtpsender, aiortc.rtcpeerconnection):
-        clock: Any = vars(module)["clock"]
-        assert clock.current_ntp_time is seam.ntp_now
 
 
 @pytest.mark.parametrize(("found", "gathered"), [([], ["127.0.0.1"]), (["10.0.0.5"], ["10.0.0.5"])])

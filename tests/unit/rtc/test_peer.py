@@ -164,8 +164,8 @@ async def test_a_lost_picture_is_asked_for_and_sent_as_a_keyframe(
         served = serve()
         await browser.accept(await served.answer(await browser.offer()))
         await browser.receive("video", 1)
-        video: Any = served.peer.video
-        encoder = video.stream._encoder
+        transmitter: Any = served.peer.transmitter
+        encoder = transmitter.stream._encoder
         encode, keyframe = encoder.encode, threading.Event()
 
         def watched(pixels: UInt8, wanted: bool) -> tuple[bytes, bool]:
@@ -187,8 +187,8 @@ async def test_an_idle_session_is_served_from_the_loop(serve: Callable[..., Serv
         served = serve()
         served.loop = encode_loop(served.clip, "h264", 1_000_000)
         await browser.accept(await served.answer(await browser.offer()))
-        stream: Any = served.peer.video
-        while stream.stream.loop_frames < 5:
+        transmitter: Any = served.peer.transmitter
+        while transmitter.stream.loop_frames < 5:
             (picture,) = await browser.receive("video", 1)
         best = max(psnr(picture.to_ndarray(format="yuv420p"), idle) for idle in served.clip)
         assert best > 27

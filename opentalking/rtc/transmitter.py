@@ -1,0 +1,107 @@
+"""AV packing: every 20 ms, the playout's sound and, when one begins with it, its picture become RTP packets.
+
+    clock ──> playout.tick ──> sound ──> Opus ──────────────────────────> RTP
+                          └──> picture ──> idle loop: looked up ────────> RTP
+                                      └──> live: encoded in a thread ───> RTP, with the time stamp of its sound
+
+The sound never waits for a picture. A picture that comes while the last one is still being encoded waits for it, and
+gives way to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+from fractions import Fraction
+from typing import Any
+
+import av
+from aiortc.codecs import get_encoder
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+
+from opentalking.rtc.clock import MediaClock
+from opentalking.rtc.opus import OpusEncoder
+from opentalking.rtc.playout import Picture, Playout
+from opentalking.rtc.sender import RtpSender
+from opentalking.rtc.stream import VideoStream
+from opentalking.types import PACKET_MS, PACKET_SAMPLES
+
+VIDEO_CLOCK_RATE = 90_000
+_VIDEO_TICKS = VIDEO_CLOCK_RATE * PACKET_MS // 1000  # of a picture's time stamp, per audio packet
+_VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
+
+
+class Transmitter:
+    """One session's media on their way to one browser. `run` returns when the connection is down."""
+
+    def __init__(
+        self,
+        clock: MediaClock,
+        playout: Playout,
+        opus: OpusEncoder,
+        stream: VideoStream,
+        audio: RtpSender,
+        video: RtpSender,
+        executor: Executor,
+    ) -> None:
+        self._clock = clock
+        self._playout = playout
+        self._opus = opus
+        self.stream = stream
+        self._audio = audio
+        self._video = video
+        self._executor = executor
+        self._loop = asyncio.get_running_loop()
+        mime_type = {"h264": "video/H264", "vp8": "video/VP8"}[stream.codec]
+        self._packer: Any = get_encoder(RTCRtpCodecParameters(mimeType=mime_type, clockRate=VIDEO_CLOCK_RATE))
+        self._encoding = False
+        self._next: tuple[int, Picture] | None = None
+        self._failure: BaseException | None = None
+        self.dropped = 0  # pictures that gave way to the next
+
+    async def run(self) -> None:
+        """Send until the transport is down. Raises what an encoder raised."""
+        await self._audio.started.wait()
+        while self._audio.is_open:
+            number = await self._clock.tick()
+            if self._failure is not None:
+                raise self._failure
+            picture, pcm = self._playout.tick()
+            self._audio.send((self._opus.encode(pcm),), number * PACKET_SAMPLES)
+            if picture is not None:
+                self._show(number, picture)
+
+    def _show(self, number: int, picture: Picture) -> None:
+        if self._encoding:
+            self.dropped += self._next is not None
+            self._next = (number, picture)
+        elif self.stream.needs_encoder(picture):
+            self._encoding = True
+            self._executor.submit(self._encode, number, picture)
+        else:
+            self._send(number, self.stream.encode(picture))
+
+    def _encode(self, number: int, picture: Picture) -> None:
+        """In a thread of the executor."""
+        try:
+            unit = self.stream.encode(picture)
+        except BaseException as error:
+            self._loop.call_soon_threadsafe(self._failed, error)
+        else:
+            self._loop.call_soon_threadsafe(self._encoded, number, unit)
+
+    def _encoded(self, number: int, unit: bytes) -> None:
+        self._encoding = False
+        self._send(number, unit)
+        if self._next is not None:
+            waiting, self._next = self._next, None
+            self._show(*waiting)
+
+    def _failed(self, error: BaseException) -> None:
+        self._failure = error
+
+    def _send(self, number: int, unit: bytes) -> None:
+        packet = av.Packet(unit)
+        packet.pts, packet.time_base = number * _VIDEO_TICKS, _VIDEO_TIME_BASE
+        payloads, timestamp = self._packer.pack(packet)
+        self._video.send(payloads, timestamp)
