@@ -9,7 +9,8 @@
     384   first frame: generation, time in microseconds  when inference had the turn's first frame; for the figures
 
 The cursor is what was handed to RTP, nothing else. It is overwritten every 20 ms while readers look: a reader takes it
-only if the check word (the xor of the three) agrees, so no fence is needed.
+only if the check word (a mix of the three) agrees, so no fence is needed. (A plain xor would not do: that of turn 2,
+fragment 1 is that of turn 3, fragment 0.)
 
 What must not be missed (a fragment began to sound, a turn ended or was cut) also travels as *marks*: 40-byte records
 through a pipe of their own from rtc to speech, in order.
@@ -35,6 +36,7 @@ _CURSOR_WORD: Final = 256 // 8
 _POSE_WORD: Final = 320 // 8
 _MARK = struct.Struct("<IIQQdQ")  # kind, fragment, generation, sample, unix time, reserved
 _FIRST_FRAME_WORD: Final = 384 // 8
+_WORD_MASK: Final = 0xFFFFFFFFFFFFFFFF
 _CURSOR_TRIES: Final = 4
 _MARKS_READ: Final = _MARK.size * 256
 
@@ -76,6 +78,12 @@ class Mark:
     time: float
 
 
+def _check(cursor: Cursor) -> int:
+    """A word that differs between neighbouring cursors and is 0 for a new board's: fields times large odd constants."""
+    generation, fragment, sample = cursor.generation, cursor.fragment, cursor.sample
+    return (generation * 0x9E3779B97F4A7C15 + fragment * 0xC2B2AE3D27D4EB4F + sample) & _WORD_MASK
+
+
 class Board:
     """One process's handle on a session's blackboard. `writer` says whose cells it may write."""
 
@@ -111,16 +119,17 @@ class Board:
         """The newest cursor that could be read whole; if its writer stopped half-way, the one before."""
         for _ in range(_CURSOR_TRIES):
             generation, fragment, sample, check = self._words[_CURSOR_WORD : _CURSOR_WORD + 4]
-            if generation ^ fragment ^ sample == check:
-                self._seen = Cursor(generation, fragment, sample)
+            cursor = Cursor(generation, fragment, sample)
+            if _check(cursor) == check:
+                self._seen = cursor
                 break
         return self._seen
 
     def write_cursor(self, cursor: Cursor) -> None:
         words, at = self._words, _CURSOR_WORD
-        words[at + 3] = ~0 & 0xFFFFFFFFFFFFFFFF  # no reader takes a half-written cursor
+        words[at + 3] = _WORD_MASK  # no reader takes a half-written cursor
         words[at], words[at + 1], words[at + 2] = cursor.generation, cursor.fragment, cursor.sample
-        words[at + 3] = cursor.generation ^ cursor.fragment ^ cursor.sample
+        words[at + 3] = _check(cursor)
 
     @property
     def pose(self) -> int:

@@ -33,9 +33,13 @@ class Doorbell:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def ring(self, word: int) -> None:
-        """Send a word. A full pipe (nobody has read thousands of words) already holds a wake-up: nothing to add."""
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._fd, _WORD.pack(word))
+        """Send a word. Out of a full pipe (thousands of words, none read) the old ones are taken: the last counts."""
+        while True:
+            try:
+                os.write(self._fd, _WORD.pack(word))
+                return
+            except BlockingIOError:
+                self.read()
 
     def read(self) -> int | None:
         """The newest word since the last call, or None."""

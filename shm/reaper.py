@@ -27,12 +27,12 @@ class NodeFolder:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 self._fd = os.open(root / _ALIVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                fcntl.flock(self._fd, fcntl.LOCK_SH)
-                if os.path.samestat(os.fstat(self._fd), os.stat(root / _ALIVE)):
-                    return
-                os.close(self._fd)
             except FileNotFoundError:
                 continue  # a reaper of dead nodes was between our two steps
+            fcntl.flock(self._fd, fcntl.LOCK_SH)
+            if os.fstat(self._fd).st_nlink:
+                return
+            os.close(self._fd)  # or between these two: what we locked has no name any more
 
     def session(self, session_id: str) -> Path:
         """Folder of a session's segments (created by the first of them)."""

@@ -22,7 +22,8 @@ word comes: a peer that attaches after its predecessor died reads them once, beh
 
 Death. A producer killed before publish() has not published: its successor claims the same slot again. Killed between
 head and the word: the successor rings with the head it finds. A consumer killed before advance() has not released: its
-successor reads the slot again. A killed peer's role lock is dropped by the kernel, so its successor can take the role
+successor reads the slot again. It may have read the words of slots that it left unread, too: its successor's listen()
+wakes at once if any wait. A killed peer's role lock is dropped by the kernel, so its successor can take the role
 (segment.py). Nothing is ever torn, lost or leaked; at worst a slot is delivered twice, which its sequence shows.
 
 Generation. Every slot carries one, and front(floor) releases, unread, whatever is older than `floor`: to silence a
@@ -104,16 +105,21 @@ class _End:
             if (magic, slots, slot_bytes) != (MAGIC, spec.slots, spec.slot_bytes):
                 raise RingCorrupt(f"{path}: {magic!r} with {slots} slots of {slot_bytes} bytes, expected {spec}")
             self._segment.take_role(role)
+            self._words = self._segment.memory[:HEADER_BYTES].cast("Q")
+            self._head, self._tail = self._recover()
+            self._data = Doorbell(path.with_name(path.name + ".data"))
+            try:
+                self._space = Doorbell(path.with_name(path.name + ".space"))
+            except BaseException:
+                self._data.close()
+                raise
         except BaseException:
-            self._segment.close()
+            self._segment.close()  # or this process would hold the role of a ring it does not have
             raise
         self._other_role = 1 - role
-        self._words = self._segment.memory[:HEADER_BYTES].cast("Q")
         self._payloads = [
             self._segment.memory[(at := self._offset(i)) : at + spec.slot_bytes] for i in range(spec.slots)
         ]
-        self._data = Doorbell(path.with_name(path.name + ".data"))
-        self._space = Doorbell(path.with_name(path.name + ".space"))
 
     def _offset(self, sequence: int) -> int:
         """Where the payload of this sequence's slot begins."""
@@ -150,7 +156,6 @@ class Producer(_End):
 
     def __init__(self, path: Path, spec: RingSpec) -> None:
         super().__init__(path, spec, _PRODUCER)
-        self._head, self._tail = self._recover()
         self._data.ring(self._head)  # a predecessor may have died between head and its word
         self._waiter: asyncio.Future[None] | None = None
 
@@ -209,7 +214,6 @@ class Consumer(_End):
 
     def __init__(self, path: Path, spec: RingSpec) -> None:
         super().__init__(path, spec, _CONSUMER)
-        self._head, self._tail = self._recover()
         self._space.ring(self._tail)
         self.fenced = 0  # slots dropped unread because their generation was over
 
@@ -225,8 +229,10 @@ class Consumer(_End):
         return self._head - self._tail
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake` in the running loop when slots were published; it must look at front() or depth."""
+        """Call `wake` now if slots wait, and in the running loop when they come; it must look at front() or depth."""
         self._data.listen(wake)
+        if self._tail < self._head:  # found when attaching: the predecessor may have read their words, and died
+            wake()
 
     def front(self, floor: int = 0) -> Slot | None:
         """The oldest slot whose generation is at least `floor`, still held; older ones are released unread."""

@@ -1,9 +1,9 @@
 """Files in shared memory: created whole or not at all, mapped, and locked by role.
 
-A segment is a file under the node's folder in /dev/shm. Whoever of its peers comes first creates it: under a temporary
+A segment is a file under the node's folder in /dev/shm. Whoever of its peers comes first creates it: without a
 name, with its memory reserved (`posix_fallocate`: a full /dev/shm is an error here and not a SIGBUS later) and its
-header written, then linked to its real name in one step. So a segment that can be opened is complete, and no peer
-has to wait for another to be started first.
+header written, then linked to its name in one step. So a segment that can be opened is complete, no peer has to wait
+for another to be started first, and one that is killed in between leaves nothing.
 
 A role (producer, consumer) is an open-file-description lock on one byte of the file. The kernel drops it when its
 holder dies, however it dies: two producers cannot exist by mistake, and a dead peer never has to be guessed at.
@@ -39,9 +39,12 @@ class Segment:
     def __init__(self, path: Path, size: int, initialise: Callable[[memoryview], None]) -> None:
         self.path = path
         self.fd = _open_or_create(path, size, initialise)
-        self._map = mmap.mmap(self.fd, size)
+        try:
+            self._map = mmap.mmap(self.fd, size)
+        except BaseException:
+            os.close(self.fd)
+            raise
         self.memory = memoryview(self._map)
-
         self._roles: list[int] = []
 
     def take_role(self, byte: int) -> None:
@@ -84,16 +87,21 @@ def _open_or_create(path: Path, size: int, initialise: Callable[[memoryview], No
 
 def _create(path: Path, size: int, initialise: Callable[[memoryview], None]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(draft)  # our pid's earlier namesake died here
-    fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fd = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         os.posix_fallocate(fd, 0, size)
         with mmap.mmap(fd, size) as mapped, memoryview(mapped) as memory:
             initialise(memory)
         with contextlib.suppress(FileExistsError):  # the peer was faster: its segment is as good
-            os.link(draft, path)
+            _link(fd, path)
     finally:
         os.close(fd)
-        os.unlink(draft)
+
+
+def _link(fd: int, path: Path) -> None:
+    """Give a nameless file its name: the recipe of open(2), O_TMPFILE."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:  # a folder's descriptor makes Python call linkat, and only that follows the link in /proc
+        os.link(f"/proc/self/fd/{fd}", path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)

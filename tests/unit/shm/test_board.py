@@ -47,6 +47,17 @@ def test_a_cursor_whose_writer_stopped_half_way_is_not_taken(boards):
     assert speech.cursor == Cursor(5, 2, 96_000)
 
 
+def test_a_cursor_torn_between_two_turns_is_not_taken(boards):
+    speech, _, rtc = boards
+    torn = 0
+    for before in (Cursor(2, 1, 960), Cursor(4, 3, 0), Cursor(6, 1, 48_000)):
+        for after in (Cursor(before.generation + 1, 0, 0), Cursor(before.generation + 1, before.fragment - 1, 960)):
+            rtc.write_cursor(after)
+            rtc._words[32], rtc._words[33] = before.generation, before.fragment  # read before, the rest read after
+            torn += speech.cursor.generation == before.generation
+    assert torn == 0
+
+
 async def test_marks_arrive_in_order_and_wake_their_reader(boards):
     speech, _, rtc = boards
     woken = asyncio.Event()

@@ -128,6 +128,28 @@ async def test_a_listening_consumer_is_woken_by_a_publish(path):
     consumer.close()
 
 
+async def test_a_successor_that_listens_is_woken_for_what_its_predecessor_left(path):
+    producer, consumer = Producer(path, SPEC), Consumer(path, SPEC)
+    put(producer, b"a")
+    assert consumer.depth == 1  # the word is read, the slot is not
+    consumer.close()
+    consumer = Consumer(path, SPEC)
+    woken = asyncio.Event()
+    consumer.listen(woken.set)
+    await asyncio.wait_for(woken.wait(), 5)
+    assert take(consumer) == b"a"
+    consumer.close()
+
+
+def test_more_slots_than_the_doorbell_holds_words_are_all_heard_of(path):
+    spec = RingSpec(slots=16_384, slot_bytes=8)
+    producer, consumer = Producer(path, spec), Consumer(path, spec)
+    for n in range(spec.slots):
+        put(producer, b"%d" % n)
+    assert [take(consumer) for _ in range(spec.slots)] == [b"%d" % n for n in range(spec.slots)]
+    assert producer.depth == 0
+
+
 def test_two_producers_or_two_consumers_cannot_be_made(path):
     producer, consumer = Producer(path, SPEC), Consumer(path, SPEC)
     with pytest.raises(RoleTaken):
@@ -160,6 +182,23 @@ def test_a_ring_of_another_shape_is_refused(path):
         Consumer(path, RingSpec(slots=8, slot_bytes=100))
     with pytest.raises(RingCorrupt, match="expected"):
         Consumer(path, RingSpec(slots=4, slot_bytes=101))
+
+
+def test_an_end_that_could_not_be_made_keeps_neither_role_nor_descriptors(path):
+    Producer(path, SPEC).close()
+    header = np.memmap(path, np.uint64, "r+")
+    header[8] = 5  # head: five published of a ring of four
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(RingCorrupt, match="head 5, tail 0"):
+        Consumer(path, SPEC)
+    header[8] = 0
+    (path.parent / "ring.space").unlink()
+    (path.parent / "ring.space").mkdir()
+    with pytest.raises(IsADirectoryError):
+        Consumer(path, SPEC)
+    (path.parent / "ring.space").rmdir()
+    assert len(os.listdir("/proc/self/fd")) == before
+    Consumer(path, SPEC)
 
 
 @pytest.mark.parametrize("slots", [0, 1, 3, 6])
