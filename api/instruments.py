@@ -34,6 +34,18 @@ class Instruments:
         self.followers = Gauge("opentalking_event_streams", "Open event streams", registry=self.registry)
         self.sessions = Gauge("opentalking_sessions", "Live sessions by state", ["state"], registry=self.registry)
         self.workers = Gauge("opentalking_workers", "Workers alive by role", ["role"], registry=self.registry)
+        self.rings = Gauge(
+            "opentalking_ring_slots",
+            "Slots of 40 ms that wait in each live session's rings: pcm (not yet drawn), av (not yet shown)",
+            ["session_id", "ring"],
+            registry=self.registry,
+        )
+        self.playouts = Gauge(
+            "opentalking_playout",
+            "Playout of each live session: clock stalls and their ms, starved frames, dropped pictures",
+            ["session_id", "figure"],
+            registry=self.registry,
+        )
         self.last_turn = Gauge(
             "opentalking_last_turn_ms",
             "Last turn of each live session: time from its acceptance to each stage",
@@ -52,7 +64,19 @@ class Instruments:
                     self.last_turn.labels(session.session_id, stage.removesuffix("_ms")).set(value)
         for state in STATES:
             self.sessions.labels(state).set(states[state])
+        workers = list(workers)
+        _set_from_heartbeats(self.rings, workers, "rings")
+        _set_from_heartbeats(self.playouts, workers, "playouts")
         roles = Tally(worker.role for worker in workers)
         for role in ROLES:
             self.workers.labels(role).set(roles[role])
         return generate_latest(self.registry)
+
+
+def _set_from_heartbeats(gauge: Gauge, workers: Iterable[WorkerBeat], field: str) -> None:
+    """From what workers tell of each of their sessions: {session_id: {name: number}}."""
+    gauge.clear()
+    for worker in workers:
+        for session_id, figures in worker.info.get(field, {}).items():
+            for name, value in figures.items():
+                gauge.labels(session_id, name).set(value)

@@ -50,7 +50,10 @@ class InferenceService:
         self._renderer: asyncio.Task[None] | None = None
 
     def info(self) -> dict[str, Any]:
-        return {"models": list(self._statuses.values()), "device": choose_device(self._config.torch_device)}
+        rings = {session_id: session.levels() for session_id, session in self.sessions.items()}
+        self._work.set()  # levels() may have taken what was to wake the renderer
+        models = list(self._statuses.values())
+        return {"models": models, "device": choose_device(self._config.torch_device), "rings": rings}
 
     async def start(self) -> None:
         for name, status in self._statuses.items():

@@ -68,6 +68,10 @@ class RenderSession:
         """Frames rendered and not yet shown."""
         return self._av.depth
 
+    def levels(self) -> dict[str, int]:
+        """Slots that wait in either ring. This empties their doorbells: whoever asks must look for work afterwards."""
+        return {"pcm": self._pcm.depth, "av": self._av.depth}
+
     def can_progress(self) -> bool:
         """Whether `step` would render or hear something; drops what an interrupt made stale."""
         if self._generation < self.board.generation:

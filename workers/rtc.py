@@ -39,7 +39,8 @@ class RtcService:
         )
 
     def info(self) -> dict[str, Any]:
-        return {"codec": self._options.preferred_codec}
+        playouts = {session_id: stage.figures() for session_id, stage in self.sessions.items()}
+        return {"codec": self._options.preferred_codec, "playouts": playouts}
 
     async def start(self) -> None:
         aiortc_seam.use_host_addresses()

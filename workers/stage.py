@@ -124,6 +124,20 @@ class StageSession:
             offer_sdp, playout, clip, lambda codec: lambda: self._loops.get(path, clip, codec), self._executor
         )
 
+    def figures(self) -> dict[str, float]:
+        """What has gone wrong since the browser connected: how often and for how long the clock stalled, pictures that
+        gave way to the next; and, since the session began, frames that came too late to be shown."""
+        starved = self._playout.starved if self._playout is not None else 0
+        if self._peer is None:
+            return {"starved_frames": starved}
+        clock, transmitter = self._peer.clock, self._peer.transmitter
+        return {
+            "starved_frames": starved,
+            "clock_stalls": clock.stalls,
+            "clock_stalled_ms": round(clock.stalled_s * 1000, 3),
+            "dropped_pictures": transmitter.dropped if transmitter is not None else 0,
+        }
+
     async def _prepared(self) -> Playout:
         """The playout; it needs the idle clip that the inference worker has made by the time it is ready."""
         if self._playout is None:

@@ -11,7 +11,7 @@ from api.app import create_app
 from api.openapi import public_path
 from api.routes import page
 from opentalking.store import ROLES, Store
-from tests.api_client import API_SETTINGS, Api
+from tests.api_client import API_SETTINGS, LIVES_S, Api, beat
 
 
 async def samples(api: Api) -> dict[tuple[str, ...], float]:
@@ -78,6 +78,17 @@ async def test_metrics_show_sessions_workers_and_last_turns_as_redis_has_them_no
     found = await samples(api)
     assert found[("opentalking_sessions", "speaking")] == 0
     assert ("opentalking_last_turn_ms", session_id, "first_rtp") not in found
+
+
+async def test_metrics_show_each_sessions_rings_and_playout_as_its_workers_last_told(api: Api) -> None:
+    rings, playout = {"pcm": 7, "av": 3}, {"clock_stalls": 2, "clock_stalled_ms": 61.5}
+    await api.store.beat(beat("a", "inference", info={"rings": {"sess_1": rings}}), LIVES_S)
+    await api.store.beat(beat("a", "rtc", info={"playouts": {"sess_1": playout}}), LIVES_S)
+    found = await samples(api)
+    assert {name: found[("opentalking_ring_slots", name, "sess_1")] for name in rings} == rings
+    assert {name: found[("opentalking_playout", name, "sess_1")] for name in playout} == playout
+    await api.store.beat(beat("a", "inference", info={"rings": {}}), LIVES_S)
+    assert ("opentalking_ring_slots", "pcm", "sess_1") not in await samples(api)
 
 
 async def test_the_page_and_its_files_are_served_and_nothing_beside_them(

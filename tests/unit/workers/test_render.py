@@ -15,7 +15,7 @@ import pytest
 from opentalking.avatars.bundle import PACKAGED
 from opentalking.models.portrait.adapter import PortraitAdapter, PortraitAvatar
 from opentalking.slots import SlotFlags, SlotInfo, av_views, pack_pcm, read_av_header
-from opentalking.types import MODEL_SAMPLES, PLAYBACK_SAMPLES, Int16, UInt8, i420_shape
+from opentalking.types import FRAME_MS, MODEL_SAMPLES, PLAYBACK_SAMPLES, Int16, UInt8, i420_shape
 from shm import Writer
 from workers import links
 from workers.render import RenderSession
@@ -135,6 +135,16 @@ async def test_every_slot_of_sound_becomes_one_frame_with_exactly_its_sound(arou
     assert frames[0].info.flags & SlotFlags.TURN_START and frames[-1].info.flags & SlotFlags.TURN_END
     assert {frame.generation for frame in frames} == {1}
     assert not around.session.can_progress()
+
+
+async def test_levels_tell_what_waits_in_either_ring(around: Around) -> None:
+    around.say(1, voice(20))
+    assert around.session.levels() == {"pcm": 20, "av": 0}
+    await around.render(steps=3)
+    levels = around.session.levels()
+    assert levels["av"] == 3 and 20 - levels["pcm"] == 3 + around.session._adapter.lookahead_ms // FRAME_MS
+    around.take_all()
+    assert around.session.levels()["av"] == 0
 
 
 async def test_sound_that_comes_slot_by_slot_is_rendered_alike(around: Around) -> None:
