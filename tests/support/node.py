@@ -14,6 +14,7 @@ import redis
 
 ROOT = Path(__file__).resolve().parents[2]
 TONE = f"{__package__}.tone:ToneTTS"
+MIRROR = f"{__package__}.mirror:MirrorAdapter"
 
 
 def free_port() -> int:
