@@ -12,6 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from opentalking.store import Interrupt, NewSession, Resync, Speak, Store, WorkerBeat
+from tests.support.client import Client
+from tests.support.node import Node
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 SID, NODE = "sess_0f3c9a71be22", "studio-1"
@@ -36,6 +38,12 @@ async def redis(store: Store, redis_url: str) -> Any:
     await store.send(f"{NODE}:speech-1", Speak(SID, 1, "Hello.", 0.0))
     async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as connection:
         yield connection
+
+
+async def test_the_hash_in_redis_is_what_the_api_shows(node: Node) -> None:
+    async with Client(node.base) as client:
+        session_id = await client.create()
+        assert node.redis().hgetall(f"opentalking:session:{session_id}") == await client.call("GET", "")
 
 
 async def run(redis: Any, recipe: str) -> Any:

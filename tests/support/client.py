@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import av
@@ -158,15 +158,26 @@ class Events:
         self, name: str, where: Callable[[dict[str, Any]], bool] = lambda data: True, timeout_s: float = 60.0
     ) -> dict[str, Any]:
         """The first event of that name (seen or to come) whose data satisfies `where`."""
+        return self.seen[await self.find(name, where, 0, timeout_s)][2]
 
-        def find() -> dict[str, Any] | None:
-            return next((data for _, event, data in self.seen if event == name and where(data)), None)
+    async def find(
+        self,
+        name: str,
+        where: Callable[[dict[str, Any]], bool] = lambda data: True,
+        after: int = 0,
+        timeout_s: float = 60.0,
+    ) -> int:
+        """Where in `seen` that event is, the first `after` events left out."""
+
+        def found() -> int | None:
+            events = enumerate(self.seen[after:], after)
+            return next((number for number, (_, event, data) in events if event == name and where(data)), None)
 
         async with asyncio.timeout(timeout_s), self._changed:
-            await self._changed.wait_for(lambda: find() is not None)
-            found = find()
-            assert found is not None
-            return found
+            await self._changed.wait_for(lambda: found() is not None)
+            number = found()
+            assert number is not None
+            return number
 
     def names(self) -> list[str]:
         return [event for _, event, _ in self.seen]
@@ -198,7 +209,7 @@ class Client:
         self.http: aiohttp.ClientSession
         self.events: Events
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> Self:
         self.http = aiohttp.ClientSession()
         return self
 

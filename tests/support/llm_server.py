@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -23,6 +24,8 @@ class LLMServer:
     cancelled: int = 0
     base_url: str = ""
     port: int = 0
+    host: str = "127.0.0.1"
+    deltas: Callable[[str], list[str]] | None = None  # what is sent for a prompt, cut as it is here; else `reply`
 
     async def __aenter__(self) -> LLMServer:
         app = web.Application()
@@ -30,7 +33,7 @@ class LLMServer:
         app.router.add_get("/v1/models", self._models)
         self._runner = web.AppRunner(app, handler_cancellation=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        site = web.TCPSite(self._runner, self.host, self.port)
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.base_url = f"http://{host}:{port}/v1"
@@ -43,16 +46,19 @@ class LLMServer:
         return web.json_response({"object": "list", "data": [{"id": "stand-in", "object": "model"}]})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(await request.json())
-        reply, word_pause_s = self.reply, self.word_pause_s
+        body = await request.json()
+        self.requests.append(body)
+        words, word_pause_s = [word + " " for word in self.reply.split(" ")], self.word_pause_s
+        if self.deltas is not None:
+            words = self.deltas(body["messages"][-1]["content"])
         if self.status != 200:
             return web.json_response({"error": {"message": "refused by the stand-in"}}, status=self.status)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         try:
             await asyncio.sleep(self.delay_s)
             await response.prepare(request)
-            for word in reply.split(" "):
-                delta = {"index": 0, "delta": {"content": word + " "}, "finish_reason": None}
+            for word in words:
+                delta = {"index": 0, "delta": {"content": word}, "finish_reason": None}
                 chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "x", "choices": [delta]}
                 await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
                 await asyncio.sleep(word_pause_s)
