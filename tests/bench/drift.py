@@ -25,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ..support.client import Client
 from ..support.llm_server import LLMServer
 from ..support.node import Node
+from ..support.watcher import watching
 from . import skew
 from .chart import Line, Panel, draw
 
@@ -86,7 +87,7 @@ async def run(seconds: float, sessions: int, every_s: float) -> Watch:
         llm = await stack.enter_async_context(LLMServer())
         settings = {**skew.SETTINGS, "OPENTALKING_LLM_BASE_URL": llm.base_url}
         node = await stack.enter_async_context(Node(cache=skew.CACHE, **settings))
-        clients = [await stack.enter_async_context(skew.watching(node.base)) for _ in range(sessions)]
+        clients = [await stack.enter_async_context(watching(node.base)) for _ in range(sessions)]
         watch = Watch(node)
         sampling = asyncio.create_task(watch.sample(clients[0], every_s))
         try:

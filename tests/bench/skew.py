@@ -22,8 +22,6 @@ import json
 import random
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +33,7 @@ from ..support.llm_server import LLMServer
 from ..support.mirror import Reading, pitch_distance
 from ..support.node import MIRROR, TONE, Node
 from ..support.tone import CLICK_AMPLITUDE
-from ..support.watcher import Moment, Watcher, decoding
+from ..support.watcher import Moment, Watcher, watching
 
 CACHE = Path("~/.cache/opentalking-bench").expanduser()
 SETTINGS = {
@@ -94,18 +92,6 @@ def match(heard: list[tuple[Moment, float]], seen: list[tuple[Moment, float]]) -
             skew, arrival_skew = picture.sent - sound.sent, picture.arrived - sound.arrived
             clicks.append(Click(sound.sent, skew * 1000, arrival_skew * 1000))
     return clicks
-
-
-@asynccontextmanager
-async def watching(base: str) -> AsyncIterator[Client]:
-    """A connected client of the mirror, which decodes and looks; both tracks' reports are there."""
-    with decoding():
-        async with Client(base) as client:
-            client.receiver = Watcher()
-            await client.create(model="mirror")
-            await client.connect()
-            await client.receiver.until(lambda: len(client.receiver.reports) == 2)
-            yield client
 
 
 async def turn_of_clicks(client: Client, count: int = CLICKS_A_TURN) -> list[Click]:

@@ -10,13 +10,14 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.llm_server import LLMServer
-from tests.support.node import TONE, Node, free_port
+from tests.support.node import MIRROR, TONE, Node, free_port
 
 LLM_PORT = free_port()
 TONES = {
     "OPENTALKING_LLM_BASE_URL": f"http://127.0.0.1:{LLM_PORT}/v1",
     "OPENTALKING_TTS_PLUGINS": f"tone={TONE}",
     "OPENTALKING_TTS_PROVIDER": "tone",
+    "OPENTALKING_MODEL_PLUGINS": f"mirror={MIRROR}",
 }
 
 
@@ -65,3 +66,28 @@ async def client(node: Node) -> AsyncIterator[Client]:
         await user.create()
         await user.connect()
         yield user
+
+
+@pytest.fixture(scope="session")
+def pair(models: Path) -> Iterator[Node]:
+    """Two workers of each role, so that of two sessions each has three workers of its own."""
+    doubled = {f"OPENTALKING_{role}_WORKERS": "2" for role in ("SPEECH", "INFERENCE", "RTC")}
+    yield from running(Node(cache=models, **TONES, **doubled))
+
+
+@pytest.fixture
+async def hurt(pair: Node) -> AsyncIterator[Client]:
+    """Whose process is going to be killed."""
+    async with Client(pair.base) as client:
+        await client.create()
+        await client.connect()
+        yield client
+
+
+@pytest.fixture
+async def other(pair: Node, hurt: Client) -> AsyncIterator[Client]:
+    """Who is not to notice."""
+    async with Client(pair.base) as client:
+        await client.create()
+        await client.connect()
+        yield client

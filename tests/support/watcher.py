@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from aiortc import rtcrtpreceiver
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
 
-from .client import Receiver
+from .client import Client, Receiver
 from .mirror import Reading, reading_of
 
 _NTP_EPOCH_S = 2_208_988_800  # Unix time of 1900, negated
@@ -97,6 +97,25 @@ def decoding() -> Iterator[None]:
         yield
     finally:
         rtcrtpreceiver.get_decoder = before
+
+
+@contextlib.asynccontextmanager
+async def watching(base: str) -> AsyncIterator[Client]:
+    """A connected client of the mirror, its receiver a Watcher; both tracks' reports are there."""
+    with decoding():
+        async with Client(base) as client:
+            await client.create(model="mirror")
+            await watch_anew(client)
+            yield client
+
+
+async def watch_anew(client: Client) -> Watcher:
+    """As after a reload of the page: the connection before, if any, is closed and another made for the same session."""
+    await client.receiver.close()
+    client.receiver = watcher = Watcher()
+    await client.connect()
+    await watcher.until(lambda: len(watcher.reports) == 2)
+    return watcher
 
 
 def _planes(frame: VideoFrame) -> list[np.ndarray]:
