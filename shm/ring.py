@@ -42,7 +42,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shm.barrier import global_barrier
+from shm.barrier import global_barrier, join_barriers
 from shm.doorbell import Doorbell
 from shm.segment import Segment
 
@@ -98,6 +98,7 @@ class _End:
         def initialise(memory: memoryview) -> None:
             _PREAMBLE.pack_into(memory, 0, MAGIC, spec.slots, spec.slot_bytes)
 
+        join_barriers()
         self.spec = spec
         self._segment = Segment(path, spec.segment_bytes, initialise)
         try:
