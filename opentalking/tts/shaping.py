@@ -15,12 +15,14 @@ alone, which makes the slots independent of how the voice cut its chunks.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import count
 from typing import NamedTuple
 
 import numpy as np
 from av import AudioFrame
-from av.audio.resampler import AudioResampler
+from av.error import BlockingIOError as NothingYet
+from av.filter import Graph
 
 from opentalking.config import Settings
 from opentalking.slots import SlotFlags, SlotInfo
@@ -189,7 +191,7 @@ class _Resampler:
     def __init__(self, source_rate: int, target_rate: int) -> None:
         self._source_rate = source_rate
         self._target_rate = target_rate
-        self._resampler = AudioResampler("s16", "mono", target_rate)
+        self._graph = _resampling(source_rate, target_rate)
         self._fed = 0
         self._taken = 0
         self._made: list[Int16] = []
@@ -226,9 +228,23 @@ class _Resampler:
             self._collect(frame)
 
     def _collect(self, frame: AudioFrame | None) -> None:
-        for out in self._resampler.resample(frame):
-            self._made.append(out.to_ndarray()[0])
-            self.waiting += out.samples
+        self._graph.push(frame)
+        with suppress(NothingYet, EOFError):
+            while True:
+                out = self._graph.pull()
+                assert isinstance(out, AudioFrame)
+                self._made.append(out.to_ndarray()[0])
+                self.waiting += out.samples
+
+
+def _resampling(source_rate: int, target_rate: int) -> Graph:
+    """As PyAV's AudioResampler, but without the threads that FFmpeg starts for every graph, one a core."""
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add("abuffer", sample_rate=str(source_rate), sample_fmt="s16", channel_layout="mono")
+    target = graph.add("aformat", sample_rates=str(target_rate), sample_fmts="s16", channel_layouts="mono")
+    graph.link_nodes(source, target, graph.add("abuffersink")).configure()
+    return graph
 
 
 def _scaled(samples: Int16, gain: Float32) -> Int16:
