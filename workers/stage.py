@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from opentalking.rtc.idle import LoopLibrary, map_clip
+from opentalking.rtc.idle import LoopLibrary
 from opentalking.rtc.peer import OfferError, Peer, PeerOptions
 from opentalking.rtc.playout import AVSlot, Playout
 from opentalking.slots import av_views, read_av_header
@@ -113,16 +113,25 @@ class StageSession:
             self._wait_for_browser(worker.config.session_idle_timeout_s, "no_peer")
 
     async def answer(self, offer_sdp: str) -> str:
-        """Connect a browser; one that was connected before is let go. Raises OfferError."""
+        """Connect a browser; one that was connected before is let go, and speech goes on at the new one. An offer
+        that cannot be answered leaves the one before as it is. Raises OfferError."""
         playout = await self._prepared()
-        await self._drop_peer()
         peer = Peer(self._options, lambda state: self._peer_is(peer, state))
-        self._peer = peer
         clip, path = playout.clip, self._clip_path
         assert path is not None
-        return await peer.answer(
-            offer_sdp, playout, clip, lambda codec: lambda: self._loops.get(path, clip, codec), self._executor
-        )
+        try:
+            sdp = await peer.answer(
+                offer_sdp, playout, clip, lambda codec: lambda: self._loops.get(path, clip, codec), self._executor
+            )
+        except BaseException:
+            await asyncio.shield(peer.close())
+            raise
+        before, self._peer = self._peer, peer
+        if self._leaving is None:  # it may take the answer and never connect
+            self._wait_for_browser(self._worker.config.peer_grace_s, "peer_gone")
+        if before is not None:
+            await asyncio.shield(before.close())
+        return sdp
 
     def figures(self) -> dict[str, float]:
         """What has gone wrong since the browser connected: how often and for how long the clock stalled, pictures that
@@ -146,7 +155,7 @@ class StageSession:
                 raise OfferError("the session is still loading")
             self._clip_path = Path(session.idle_clip)
             try:
-                clip = map_clip(self._clip_path, session.width, session.height)
+                clip = self._loops.clip(self._clip_path, session.width, session.height)
             except (OSError, ValueError) as error:
                 raise OfferError(f"the avatar's idle clip cannot be read: {error}") from error
             slots = round(self._worker.config.prebuffer_ms / FRAME_MS)
@@ -178,8 +187,12 @@ class StageSession:
         """Nobody listens any more: what is being spoken, rendered or thought of stops."""
         if peer is not self._peer:  # the next browser is here already
             return
+        unheard = self.board.generation
         await self._drop_peer()
-        self.board.raise_generation(await self._worker.store.next_generation(self._session.session_id))
+        if self._peer is not None:  # the next browser came meanwhile
+            return
+        session_id = self._session.session_id
+        self.board.raise_generation(await self._worker.store.next_generation(session_id, only=unheard))
         if self._playout is not None:
             self._playout.settle()  # no clock ticks any more
 
@@ -217,5 +230,6 @@ class StageSession:
         for task in self._tasks:
             task.cancel()
         await self._drop_peer()
+        self._playout = None
         self._ring.close()
         self.board.close()

@@ -63,12 +63,21 @@ def encode_loop(clip: UInt8, codec: Codec, bitrate: int) -> EncodedLoop:
 
 
 class LoopLibrary:
-    """Encoded loops by clip and codec; each is encoded once a process, in a thread, while sessions encode live."""
+    """Clips and encoded loops; each is made once a process, the loops in a thread, while sessions encode live."""
 
     def __init__(self, bitrate: int) -> None:
         self._bitrate = bitrate
         self._loops: dict[tuple[Path, Codec], EncodedLoop] = {}
         self._tasks: dict[tuple[Path, Codec], asyncio.Task[None]] = {}
+        self._clips: dict[Path, UInt8] = {}
+
+    def clip(self, path: Path, width: int, height: int) -> UInt8:
+        """The clip, mapped once a process: a map of its own for each session holds a descriptor until it is collected.
+
+        Raises OSError, or ValueError if it is not whole frames."""
+        if path not in self._clips:
+            self._clips[path] = map_clip(path, width, height)
+        return self._clips[path]
 
     def get(self, path: Path, clip: UInt8, codec: Codec) -> EncodedLoop | None:
         """The loop, or None while it is being encoded (which the first call starts)."""

@@ -173,3 +173,7 @@ class Peer:
         with contextlib.suppress(Exception):
             await self._sink.stop()
         await self._connection.close()
+        self._tasks.clear()
+        if self.transmitter is not None:
+            self.transmitter.stream.close()  # megabytes; what aiortc ties in cycles waits for the garbage collector
+            self.transmitter = None

@@ -53,6 +53,10 @@ class VideoStream:
     def set_bitrate(self, bitrate: int) -> None:
         self._encoder.set_bitrate(bitrate)
 
+    def close(self) -> None:
+        """Free the encoder."""
+        self._encoder.close()
+
     def needs_encoder(self, picture: Picture) -> bool:
         """Whether `encode` will compute for a millisecond or only look up."""
         return self._loop_unit(picture) is None

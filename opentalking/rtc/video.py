@@ -46,6 +46,10 @@ class VideoEncoder:
             self._bitrate = bitrate
             self._context = None
 
+    def close(self) -> None:
+        """Free the codec's memory."""
+        self._context = None
+
     def encode(self, pixels: UInt8, keyframe: bool = False) -> tuple[bytes, bool]:
         """Encode uint8 I420 (height*3//2, width). Returns the access unit and whether it is a keyframe."""
         context = self._context  # set_bitrate may take it away meanwhile, from another thread
