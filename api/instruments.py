@@ -5,6 +5,7 @@ Requests are counted as they happen. What Redis knows (sessions, workers, last t
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter as Tally
 from collections.abc import Iterable
 
@@ -34,6 +35,7 @@ class Instruments:
         self.followers = Gauge("opentalking_event_streams", "Open event streams", registry=self.registry)
         self.sessions = Gauge("opentalking_sessions", "Live sessions by state", ["state"], registry=self.registry)
         self.workers = Gauge("opentalking_workers", "Workers alive by role", ["role"], registry=self.registry)
+        self.tasks = Gauge("opentalking_tasks", "asyncio tasks of each process", ["process"], registry=self.registry)
         self.rings = Gauge(
             "opentalking_ring_slots",
             "Slots of 40 ms that wait in each live session's rings: pcm (not yet drawn), av (not yet shown)",
@@ -67,10 +69,17 @@ class Instruments:
         workers = list(workers)
         _set_from_heartbeats(self.rings, workers, "rings")
         _set_from_heartbeats(self.playouts, workers, "playouts")
+        self._set_tasks(workers)
         roles = Tally(worker.role for worker in workers)
         for role in ROLES:
             self.workers.labels(role).set(roles[role])
         return generate_latest(self.registry)
+
+    def _set_tasks(self, workers: Iterable[WorkerBeat]) -> None:
+        self.tasks.clear()
+        self.tasks.labels("api").set(len(asyncio.all_tasks()))
+        for worker in workers:
+            self.tasks.labels(worker.worker).set(worker.info.get("tasks", 0))
 
 
 def _set_from_heartbeats(gauge: Gauge, workers: Iterable[WorkerBeat], field: str) -> None:

@@ -128,7 +128,7 @@ class Worker:
                 started_at=self._started_at,
                 sessions=len(service.sessions),
                 capacity=self.config.max_sessions,
-                info={"ready": self._ready, **service.info()},
+                info={"ready": self._ready, "tasks": len(asyncio.all_tasks()), **service.info()},
             )
             try:
                 await self.store.beat(beat, self.config.worker_ttl_s)
