@@ -103,6 +103,11 @@ class RtpSender:
                 if self._outlet.ssrc in ssrcs:
                     self.bandwidth_estimate = bitrate
 
+    def report(self) -> None:
+        """Tell the receiver now what wall clock and time stamps are; nothing happens while the transport is down."""
+        if self._stream is not None:
+            self._outlet.send_rtcp(self._sender_report(self._stream))
+
     def _retransmit(self, lost: Sequence[int]) -> None:
         for sequence in lost:
             packet = self._stream.retransmit(sequence) if self._stream is not None else None
@@ -111,12 +116,11 @@ class RtpSender:
 
     async def _report(self) -> None:
         while True:
-            self._outlet.send_rtcp(self._sender_report())
+            self.report()
             await asyncio.sleep(_REPORT_S * (0.5 + random.random()))
 
-    def _sender_report(self) -> bytes:
-        stream, ssrc = self._stream, self._outlet.ssrc
-        assert stream is not None
+    def _sender_report(self, stream: RtpStream) -> bytes:
+        ssrc = self._outlet.ssrc
         ticks = round(self._clock.elapsed_s() * self._clock_rate)
         info = RtcpSenderInfo(
             ntp_timestamp=seam.ntp_now(),

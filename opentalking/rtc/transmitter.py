@@ -62,8 +62,13 @@ class Transmitter:
     async def run(self) -> None:
         """Send until the transport is down. Raises what an encoder raised."""
         await self._audio.started.wait()
+        stalls = self._clock.stalls
         while self._audio.is_open:
             number = await self._clock.tick()
+            if self._clock.stalls != stalls:  # the last reports are wrong now, and the tracks' next ones a second apart
+                stalls = self._clock.stalls
+                self._audio.report()
+                self._video.report()
             if self._failure is not None:
                 raise self._failure
             picture, pcm = self._playout.tick()

@@ -1,16 +1,17 @@
 """A receiver of mirror pictures (mirror.py): keeps what each shows and when it came, not the picture itself.
 
-Two clocks tell the time of a sound or picture: the sender's wall clock, by the newest sender report when it was
-decoded, by which a browser synchronises; and when its first RTP packet arrived here.
+Two clocks tell the time of a sound or picture: the sender's wall clock, by the newest sender report when its first RTP
+packet arrived, by which a browser synchronises; and that arrival.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiortc.codecs
 import numpy as np
@@ -21,6 +22,8 @@ from av import VideoFrame
 from .client import Client, Receiver
 from .mirror import Reading, reading_of
 
+CLOCK_RATES = {"audio": 48_000, "video": 90_000}
+_Arrival: TypeAlias = tuple[float, tuple[float, int] | None]  # Unix time, and the newest report then (Receiver.reports)
 _NTP_EPOCH_S = 2_208_988_800  # Unix time of 1900, negated
 
 
@@ -38,7 +41,7 @@ class Watcher(Receiver):
 
     seen: list[tuple[Moment, Reading]] = field(default_factory=list)
     heard: list[tuple[Moment, np.ndarray]] = field(default_factory=list)  # packets, int16 at 48 kHz
-    _arrivals: dict[str, dict[int, float]] = field(default_factory=lambda: {"audio": {}, "video": {}})
+    _arrivals: dict[str, dict[int, _Arrival]] = field(default_factory=lambda: {"audio": {}, "video": {}})
     _mappers: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -53,12 +56,16 @@ class Watcher(Receiver):
         self.heard.clear()
 
     def _moment(self, kind: str, pts: int) -> Moment:
-        sent = self.clock(kind, pts) - _NTP_EPOCH_S if kind in self.reports else float("nan")
         arrivals = self._arrivals[kind]
         timestamp = (pts + self._mappers[kind]._origin) % 2**32
         while (oldest := next(iter(arrivals))) != timestamp:  # they are decoded in the order of their arrival
             del arrivals[oldest]
-        return Moment(sent, arrivals[timestamp])
+        arrived, report = arrivals[timestamp]
+        if report is None:
+            return Moment(math.nan, arrived)
+        reported_at, stamp = report
+        ticks = (pts - stamp + 2**31) % 2**32 - 2**31
+        return Moment(reported_at - _NTP_EPOCH_S + ticks / CLOCK_RATES[kind], arrived)
 
     def _note_reports(self, receiver: Any) -> None:
         super()._note_reports(receiver)
@@ -66,7 +73,7 @@ class Watcher(Receiver):
         self._mappers[kind] = receiver._RTCRtpReceiver__timestamp_mapper
 
         async def noting(packet: Any, arrival_time_ms: int) -> None:
-            self._arrivals[kind].setdefault(packet.timestamp, time.time())
+            self._arrivals[kind].setdefault(packet.timestamp, (time.time(), self.reports.get(kind)))
             await handle(packet, arrival_time_ms)
 
         receiver._handle_rtp_packet = noting
