@@ -17,7 +17,7 @@ TONES = {
     "OPENTALKING_LLM_BASE_URL": f"http://127.0.0.1:{LLM_PORT}/v1",
     "OPENTALKING_TTS_PLUGINS": f"tone={TONE}",
     "OPENTALKING_TTS_PROVIDER": "tone",
-    "OPENTALKING_MODEL_PLUGINS": f"mirror={MIRROR}",
+    "OPENTALKING_MODEL_PLUGINS": f"mirror={MIRROR},absent=no_such_module:Absent",
 }
 
 

@@ -134,12 +134,3 @@ async def test_a_leak_would_be_found(node: Node) -> None:
         watcher.heard.clear()
         with pytest.raises(AssertionError, match="the user of 600 Hz saw"):
             check(client, 600, Tally())
-
-
-async def test_a_model_of_a_plugin_is_offered_beside_the_packaged_ones(node: Node) -> None:
-    async with watching(node.base) as client:
-        offered = await client.request("GET", "/models")
-        assert offered["models"] == ["mirror", "portrait"]
-        assert all(status["connected"] for status in offered["statuses"])
-        session = await client.call("GET", "")
-        assert (session["model"], session["avatar_id"]) == ("mirror", "presenter")
