@@ -44,7 +44,7 @@ SETTINGS = {
 }
 CLICKS_A_TURN = 10
 PROMISE_MS = (-45.0, 15.0)
-_ONSET = CLICK_AMPLITUDE // 4
+_ONSET = CLICK_AMPLITUDE // 2  # above what Opus sounds before a click begins
 _QUIET = 480  # samples below _ONSET before an onset
 _PITCH_SAMPLES = 1440  # after an onset
 _FARTHEST_S = 2.4  # ten pitches take 5 s to come round again
