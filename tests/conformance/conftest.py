@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--model", default="", help="model of the sessions; else the server's default")
     group.addoption("--tones", action="store_true", help="the server's voice is a tone, see tests/support/tone.py")
     group.addoption("--llm-port", type=int, help="the server's language model is expected on this port of this machine")
-    group.addoption("--kill-command", help="kills one process; {role} and {session_id} are filled in")
+    group.addoption("--kill-command", help="kills a process; {role}, {worker} and the session's fields are filled in")
     group.addoption("--kill-roles", default=",".join(ROLES), help="what {role} may be")
 
 
@@ -70,7 +70,8 @@ def _operators(config: pytest.Config, url: str) -> Iterator[Server]:
     command = option("--kill-command", default=None)
 
     async def kill(role: str, session: dict[str, str]) -> None:
-        filled = [part.format(role=role, session_id=session["session_id"]) for part in shlex.split(command)]
+        worker = session.get(f"{role}_worker", role).rpartition(":")[2]
+        filled = [part.format(role=role, worker=worker, **session) for part in shlex.split(command)]
         process = await asyncio.create_subprocess_exec(*filled)
         assert await process.wait() == 0, f"{shlex.join(filled)} failed"
 
