@@ -305,3 +305,64 @@ def test_a_consumer_killed_while_it_reads_gives_the_slot_to_its_successor(path):
     consumer = Consumer(path, SPEC)
     assert take(consumer) == b"a"
     assert producer.depth == 0
+
+
+def test_space_is_told_a_quarter_of_the_ring_at_a_time(path):
+    spec = RingSpec(slots=16, slot_bytes=100)
+    producer, consumer = Producer(path, spec), Consumer(path, spec)
+    for number in range(16):
+        put(producer, bytes([number]))
+    for number in range(3):
+        assert take(consumer) == bytes([number])
+        assert producer.try_claim() is None
+        assert producer.depth == 15 - number  # what memory says may be looked at at any time
+    take(consumer)
+    for number in range(4):
+        put(producer, bytes([number]))
+    assert producer.try_claim() is None
+    producer.close(), consumer.close()
+
+
+async def test_a_producer_that_waits_for_space_is_woken_for_a_quarter_of_the_ring(path):
+    spec = RingSpec(slots=8, slot_bytes=100)
+    producer, consumer = Producer(path, spec), Consumer(path, spec)
+    for number in range(8):
+        put(producer, bytes([number]))
+    waiting = asyncio.create_task(producer.claim())
+    take(consumer)
+    done, _ = await asyncio.wait([waiting], timeout=0.1)
+    assert not done
+    take(consumer)
+    await asyncio.wait_for(waiting, 20)
+    producer.publish(1)
+    put(producer, b"second")
+    producer.close(), consumer.close()
+
+
+def test_a_consumer_that_follows_tells_what_its_predecessor_had_not_told_yet(path):
+    spec = RingSpec(slots=16, slot_bytes=100)
+    producer, consumer = Producer(path, spec), Consumer(path, spec)
+    for number in range(16):
+        put(producer, bytes([number]))
+    take(consumer)
+    consumer.close()
+    assert producer.try_claim() is None
+    successor = Consumer(path, spec)
+    assert producer.try_claim() is not None
+    producer.close(), successor.close()
+
+
+def test_all_that_the_fence_drops_can_be_claimed_but_for_less_than_a_quarter(path):
+    spec = RingSpec(slots=16, slot_bytes=100)
+    producer, consumer = Producer(path, spec), Consumer(path, spec)
+    for _ in range(7):
+        put(producer, b"old")
+    for _ in range(9):
+        put(producer, b"new", generation=2)
+    assert take(consumer, floor=2) == b"new"
+    claimed = 0
+    while producer.try_claim() is not None:
+        producer.publish(2)
+        claimed += 1
+    assert claimed == 8
+    producer.close(), consumer.close()

@@ -198,7 +198,7 @@ async def test_poses_go_on_over_the_end_of_the_idle_loop(around: Around, avatar:
     ]
 
 
-async def test_rendering_stops_in_front_of_a_full_ring_and_goes_on_frame_by_frame(around: Around) -> None:
+async def test_rendering_stops_in_front_of_a_full_ring_and_goes_on_as_frames_are_taken(around: Around) -> None:
     pcm = voice(AV_SLOTS + 9)
     around.say(1, pcm)
     await around.render()
@@ -291,13 +291,18 @@ async def test_the_moment_of_a_turns_first_frame_is_noted_once(around: Around) -
     assert around.board.first_frame(1) == noted
 
 
-async def test_it_wakes_when_sound_comes_and_when_a_frame_was_taken(around: Around) -> None:
+async def test_it_wakes_when_sound_comes_and_when_a_quarter_of_its_frames_was_taken(around: Around) -> None:
     woken = asyncio.Event()
     around.session.listen(woken.set)
     around.say(1, voice(AV_SLOTS + 5))
     await woken.wait()
     await around.render()
     woken.clear()
+    for _ in range(AV_SLOTS // 4 - 1):
+        assert around.take() is not None
+    await asyncio.sleep(0)
+    assert not woken.is_set()
+    assert not around.session.can_progress()
     assert around.take() is not None
     await woken.wait()
     assert around.session.can_progress()
