@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run down test lint bench clean
+.PHONY: help run down test lint prove bench clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -21,6 +21,7 @@ help:
 	@echo "make down    stop it from another terminal"
 	@echo "make test    lint, types, unit, integration and browser tests"
 	@echo "make lint    ruff and mypy alone"
+	@echo "make prove   the ring's long runs and deaths alone, with their counts"
 	@echo "make bench   measure; writes bench.json"
 	@echo "make clean   remove $(VENV), caches and logs"
 
@@ -37,6 +38,9 @@ test: $(VENV)/.installed-dev
 
 lint: $(VENV)/.installed-dev
 	@$(LINT); exit $$lint
+
+prove: $(VENV)/.installed-dev
+	@exec $(BIN)/pytest -m proof -rP $(PROVE)
 
 bench: $(VENV)/.installed
 	@exec $(BIN)/opentalking bench $(BENCH)

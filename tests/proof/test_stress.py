@@ -34,11 +34,13 @@ async def run(*arguments: object) -> dict[str, Any]:
     return report
 
 
+pytestmark = pytest.mark.proof
+
+
 def test_the_runs_together_are_ten_million_records():
     assert sum(RUNS.values()) >= 10**7
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize("slots", RUNS)
 async def test_records_arrive_whole_in_order_and_never_from_a_generation_that_is_over(tmp_path, slots):
     began_at, seed = time.monotonic(), records.seed()
