@@ -14,7 +14,6 @@ from opentalking.store import Store
 log = logging.getLogger("api")
 
 DEFAULT_REDIS_PORT = 6379
-SHUTDOWN_S = 2.0
 
 
 def redis_url(chosen: Settings) -> str:
@@ -41,7 +40,7 @@ def main() -> None:
         host=chosen.api_host,
         port=chosen.api_port,
         loop=uvloop.new_event_loop(),
-        shutdown_timeout=SHUTDOWN_S,
+        shutdown_timeout=chosen.drain_s,  # requests that are being answered; event streams end at once
         access_log=None,
         print=lambda _: log.info("listening on %s", chosen.public_base()),
     )

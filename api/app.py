@@ -49,7 +49,8 @@ def create_app(settings: Settings, store: Store) -> web.Application:
 
 async def _janitor(app: web.Application) -> AsyncIterator[None]:
     settings = app[context.SETTINGS]
-    janitor = Janitor(app[context.STORE], max(settings.session_idle_timeout_s, settings.peer_grace_s))
+    patience_s = max(settings.session_idle_timeout_s, settings.peer_grace_s)
+    janitor = Janitor(app[context.STORE], patience_s, settings.shm_root)
     task = asyncio.create_task(janitor.run(), name="janitor")
     yield
     task.cancel()

@@ -49,6 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds, _doc("A session without a connected browser ends after this, seconds")
     ] = 120.0
     worker_ttl_s: Annotated[Seconds, _doc("A worker silent for this long is taken for dead, seconds")] = 5.0
+    drain_s: Annotated[
+        float, Meta(ge=0, le=20), _doc("A process told to stop lets sentences end for at most this long, seconds")
+    ] = 6.0
 
     # redis
     redis_url: Annotated[str, _doc("Redis to use; empty: the embedded server")] = ""

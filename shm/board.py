@@ -7,6 +7,7 @@
     256   playout cursor: generation, fragment, sample, check
     320   pose: position of the face in its idle loop    written by rtc, as the cursor is
     384   first frame: generation, time in microseconds  when inference had the turn's first frame; for the figures
+    448   newest turn that inference has begun            what of it is lost when that process dies cannot be had again
 
 The cursor is what was handed to RTP, nothing else. It is overwritten every 20 ms while readers look: a reader takes it
 only if the check word (a mix of the three) agrees, so no fence is needed. (A plain xor would not do: that of turn 2,
@@ -37,6 +38,7 @@ _POSE_WORD: Final = 320 // 8
 _MARK = struct.Struct("<IIQQdQ")  # kind, fragment, generation, sample, unix time, reserved
 _FIRST_FRAME_WORD: Final = 384 // 8
 _WORD_MASK: Final = 0xFFFFFFFFFFFFFFFF
+_BEGUN_WORD: Final = 448 // 8
 _CURSOR_TRIES: Final = 4
 _MARKS_READ: Final = _MARK.size * 256
 
@@ -148,6 +150,14 @@ class Board:
         if self._words[_FIRST_FRAME_WORD] != generation:
             return None
         return self._words[_FIRST_FRAME_WORD + 1] / 1e6
+
+    @property
+    def begun(self) -> int:
+        """Generation of the newest turn of which inference has taken a slot."""
+        return self._words[_BEGUN_WORD]
+
+    def write_begun(self, generation: int) -> None:
+        self._words[_BEGUN_WORD] = generation
 
     def mark(self, mark: Mark) -> None:
         """Send a mark; dropped only if the reader has been gone for more than a thousand of them."""

@@ -16,18 +16,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 from opentalking.config import Settings
 from opentalking.llm.base import LLMAdapter, LLMError
-from opentalking.llm.conversation import Conversation
-from opentalking.store import Chat, Session, Speak, Store, StoreError
+from opentalking.llm.conversation import Conversation, Entry
+from opentalking.store import Chat, Event, Session, Speak, Store, StoreError
 from opentalking.tts.base import TTSAdapter, TTSError
 from opentalking.types import PLAYBACK_RATE
 from shm import Mark, MarkKind, Writer
 from workers import links
+from workers.lost import lost_turn
 from workers.turn import NothingToSay, Turn, reply_deltas, verbatim
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,16 @@ _MEDIA_STATUS = {False: "idle", True: "interrupted"}
 class ConversationSession:
     """One session's turns. All methods run in the loop's thread."""
 
-    def __init__(self, session: Session, folder: Path, config: Settings, store: Store, llm: LLMAdapter) -> None:
+    def __init__(
+        self,
+        session: Session,
+        folder: Path,
+        config: Settings,
+        store: Store,
+        llm: LLMAdapter,
+        remembered: Iterable[Entry] = (),
+    ) -> None:
+        """`remembered`: the history that a process before this one kept."""
         self.session = session
         self.session_id = session.session_id
         self._config = config
@@ -50,8 +60,11 @@ class ConversationSession:
         self.board.raise_generation(session.generation)
         self._ring = links.pcm_producer(folder)
         self._conversation = Conversation(
-            session.llm_system_prompt or config.llm_system_prompt, config.llm_history_turns
+            session.llm_system_prompt or config.llm_system_prompt, config.llm_history_turns, remembered
         )
+        self._begun = max(session.turn, int((session.last_turn or {}).get("generation", 0)))  # newest turn begun ever
+        self._last_fragment: int | None = None  # the turn is over when a later one begins to sound
+        self._ending: set[asyncio.Task[None]] = set()
         self._turn: Turn | None = None
         self._task: asyncio.Task[None] | None = None  # of the newest turn; it may outlive the turn by a moment
         self._turn_over = asyncio.Event()
@@ -67,6 +80,10 @@ class ConversationSession:
         """Queue an event; turn events carry their generation."""
         body = {"session_id": self.session_id, **data}
         self._outbox.put_nowait(lambda: self._store.emit(self.session_id, event, body))
+
+    def _keep_history(self) -> None:
+        entries = self._conversation.entries()
+        self._outbox.put_nowait(lambda: self._store.keep_history(self.session_id, entries))
 
     def _set_state(self, state: Any) -> None:
         self._outbox.put_nowait(lambda: self._store.set_state(self.session_id, state))
@@ -84,6 +101,10 @@ class ConversationSession:
 
     async def begin(self, command: Speak | Chat, tts: TTSAdapter) -> None:
         """Start a turn; the one before it is over first, so that the history knows what was heard of it."""
+        if command.generation <= self._begun:
+            log.info("%s: turn %d came again", self.session_id, command.generation)
+            return
+        self._begun = command.generation
         self.raise_generation(command.generation)
         await self._turn_over.wait()
         await self._ring_is_free()
@@ -98,8 +119,9 @@ class ConversationSession:
         self._outbox.put_nowait(lambda: self._store.set_turn(self.session_id, turn.generation))
         if turn.kind == "chat":
             self._conversation.add_user(asked)
+            self._keep_history()
             self._conversation.begin_assistant()
-        self._turn = turn
+        self._turn, self._last_fragment = turn, None
         self._turn_over.clear()
         self._task = asyncio.create_task(self._run(turn, asked, tts, command.tts_voice or self.session.tts_voice))
 
@@ -142,12 +164,19 @@ class ConversationSession:
     async def _end_generation(self, generation: int) -> None:
         self.raise_generation(await self._store.next_generation(self.session_id, only=generation))
 
-    def lost(self, generation: int) -> None:
-        """The process before this one died in this turn, and with it what had been said."""
+    def lost(self, generation: int, events: Iterable[Event]) -> None:
+        """The process before this one died in this turn. `events`: the session's so far."""
+        turn = lost_turn(generation, events, self.board.cursor)
+        if turn.asked is not None:
+            if self._conversation.entries()[-1:] != [Entry("user", turn.asked)]:
+                self._conversation.add_user(turn.asked)
+            self._conversation.begin_assistant()
+            self._conversation.commit_heard(turn.heard, interrupted=True)
+            self._keep_history()
         emit = self._emitter(generation)
-        emit("speech.ended", {"text": "", "interrupted": True})
+        emit("speech.ended", {"text": turn.heard, "interrupted": True})
         emit("status", {"stage": "interrupted"})
-        last_turn = {"generation": generation, "interrupted": True}
+        last_turn = {"generation": generation, "interrupted": True, "heard": turn.heard}
         self._outbox.put_nowait(lambda: self._store.set_last_turn(self.session_id, last_turn))
 
     def raise_generation(self, generation: int) -> None:
@@ -182,7 +211,9 @@ class ConversationSession:
                 self._follow(turn, mark)
 
     def _follow(self, turn: Turn, mark: Mark) -> None:
-        if mark.kind is MarkKind.FRAGMENT_STARTED:
+        if mark.kind is MarkKind.FRAGMENT_STARTED and self._is_past_the_end(mark.fragment):
+            self._end_soon(turn.generation)
+        elif mark.kind is MarkKind.FRAGMENT_STARTED:
             self._fragment_started(turn, mark)
         elif mark.kind is MarkKind.PROGRESS:
             self._emitter(turn.generation)("frame", {"frame_idx": self._frames, "pts_ms": self._frames * 40})
@@ -225,6 +256,7 @@ class ConversationSession:
         emit = self._emitter(turn.generation)
         if turn.kind == "chat":
             self._conversation.commit_heard(heard, interrupted)
+            self._keep_history()
         turn.timing["interrupted"] = interrupted
         self._outbox.put_nowait(lambda: self._store.set_last_turn(self.session_id, {**turn.timing, "heard": heard}))
         if turn.sounded:
@@ -234,18 +266,45 @@ class ConversationSession:
         emit("speech.timing", self._told_timing(turn))
         emit("status", {"stage": _MEDIA_STATUS[interrupted]})
         self._turn_over.set()
+        if self._last_fragment is not None:
+            self._end_soon(turn.generation)  # who asked for the end waits for the generation that follows it
+
+    def wind_up(self, generation: int) -> None:
+        """End this turn, for everybody, with the sentence that is being heard (or the first, before it sounds)."""
+        turn = self._turn
+        if turn is None or turn.generation != generation:
+            self._end_soon(generation)
+        elif self._last_fragment is None:
+            cursor = self.board.cursor
+            self._last_fragment = cursor.fragment if cursor.generation == generation else 0
+
+    def _is_past_the_end(self, fragment: int) -> bool:
+        return self._last_fragment is not None and fragment > self._last_fragment
+
+    def _end_soon(self, generation: int) -> None:
+        async def end() -> None:
+            with contextlib.suppress(StoreError):
+                await self._end_generation(generation)
+
+        task = asyncio.create_task(end())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     async def drain(self, bound_s: float) -> None:
-        """Let a turn come to its end; one that takes longer than `bound_s` is interrupted."""
+        """Let the sentence that is being heard come to its end; one that takes longer than `bound_s` is interrupted."""
+        if (turn := self._turn) is None:
+            return
+        self.wind_up(turn.generation)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._turn_over.wait(), bound_s)
-        if (turn := self._turn) is not None:
-            with contextlib.suppress(StoreError):
-                await self._end_generation(turn.generation)
-                await self._turn_over.wait()
+        with contextlib.suppress(StoreError):
+            await self._end_generation(turn.generation)  # the other workers may be waiting for it
+            await self._turn_over.wait()
 
     async def close(self) -> None:
         self._turn = None  # no mark is waited for any more
+        for task in self._ending:
+            task.cancel()
         self._stop_making()
         await self._ring_is_free()
         with contextlib.suppress(TimeoutError):

@@ -7,11 +7,18 @@ heard while it computes. An interrupt does not wait for it: its frame is publish
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports below: this file is loaded again as a module, a little later
+    from workers.start import run_worker
+
+    run_worker("inference", "workers.inference:InferenceService")
+    raise SystemExit
+
 import asyncio
 import contextlib
 import hashlib
 import logging
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,7 +32,7 @@ from opentalking.models.registry import create_adapter, list_models
 from opentalking.rtc.idle import map_clip, write_clip
 from opentalking.store import Command, Session, StoreError
 from opentalking.types import i420_shape
-from workers.lifecycle import Worker, run_worker
+from workers.lifecycle import Worker
 from workers.render import RenderSession
 
 log = logging.getLogger(__name__)
@@ -46,6 +53,7 @@ class InferenceService:
         self._avatars: dict[tuple[str, str], tuple[AvatarState, Path]] = {}
         self._loading = asyncio.Lock()
         self._device = ThreadPoolExecutor(1, "device")
+        self._device_name = ""
         self._work = asyncio.Event()
         self._renderer: asyncio.Task[None] | None = None
 
@@ -53,9 +61,10 @@ class InferenceService:
         rings = {session_id: session.levels() for session_id, session in self.sessions.items()}
         self._work.set()  # levels() may have taken what was to wake the renderer
         models = list(self._statuses.values())
-        return {"models": models, "device": choose_device(self._config.torch_device), "rings": rings}
+        return {"models": models, "device": self._device_name, "rings": rings}
 
     async def start(self) -> None:
+        self._device_name = await self._on_device(choose_device, self._config.torch_device)
         for name, status in self._statuses.items():
             try:
                 self._adapters[name] = await self._on_device(self._load, name)
@@ -63,14 +72,16 @@ class InferenceService:
             except ModelError as error:  # the others can be used
                 log.error("model %s: %s", name, error)
                 status.update(reason=str(error))
+        self._renderer = asyncio.create_task(self._render())
+        self._renderer.add_done_callback(_raise_unless_cancelled)
+
+    async def warm(self) -> None:
         default = find_bundle(avatars_dir(self._config), self._config.default_avatar)
         model = self._config.default_model or default.manifest.model_type
         if model not in self._adapters:
             raise ModelError(self._statuses[model]["reason"] if model in self._statuses else f"no model {model!r}")
         avatar, _ = await self._avatar(model, self._config.default_avatar)
         await self._on_device(self._adapters[model].warmup, avatar)
-        self._renderer = asyncio.create_task(self._render())
-        self._renderer.add_done_callback(_raise_unless_cancelled)
 
     def _load(self, name: str) -> ModelAdapter:
         adapter = create_adapter(name, self._config)
@@ -98,6 +109,9 @@ class InferenceService:
         rendering = self.sessions.pop(session_id)
         async with rendering.lock:
             rendering.close()
+
+    async def drain(self, sessions: Sequence[Session], bound_s: float) -> None:
+        await self._worker.endings.wait(sessions, bound_s)
 
     async def stop(self) -> None:
         if self._renderer is not None:
@@ -180,7 +194,3 @@ def _digest(bundle: Path, adapter: ModelAdapter) -> str:
 def _raise_unless_cancelled(task: asyncio.Task[None]) -> None:
     if not task.cancelled():
         task.result()
-
-
-if __name__ == "__main__":
-    run_worker("inference", InferenceService)

@@ -1,33 +1,33 @@
 """What every worker does besides its work: be found, take commands, hear of interrupts, come back, and go.
 
-    start ──> heartbeat ──> service.start() ──> adopt the sessions placed on it ──> commands, interrupts, housekeeping
-                                                                                   │
-    SIGTERM ──> no more commands ──> service.stop() ──> a last heartbeat, not ready <──┘
+    start ──> heartbeat ──> tell who was hurt ──> service.start() ──> open the sessions placed on it
+                                                                                │
+              ready <── service.warm() <── commands, interrupts, housekeeping <─┘
+                │
+    SIGTERM ──> not ready, no more commands ──> service.drain() ──> service.stop() ──> a last heartbeat
 
 A worker has a name that survives it (`node:role-n`): an incarnation that follows a crash finds its sessions by that
-name and opens them again. A turn that was in progress is over then: its generation is raised, nothing of it plays on.
-A worker that was told to stop may be coming back too: its last heartbeat keeps its sessions until it runs out.
+name and opens them again. A turn that the process had begun with is over then: its generation is raised, nothing of it
+plays on, and its client is told before anything heavy is loaded.
 
-Commands of one session are handled one after the other, sessions independently of each other.
+A worker that is told to stop takes no new turns (its sessions are marked, the API refuses) and lets the sentences that
+are being heard end, for at most `drain_s`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
 import secrets
 import signal
 import time
-from collections.abc import Coroutine, Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Protocol, cast
 
-import uvloop
-
-from opentalking.config import Settings, settings
+from opentalking.config import Settings
+from opentalking.plugins import load_class
 from opentalking.store import (
     Close,
     Command,
@@ -41,7 +41,9 @@ from opentalking.store import (
     UnknownSession,
     WorkerBeat,
 )
-from shm import NodeFolder, reap_nodes
+from shm import Board, NodeFolder, Writer
+from workers.endings import Endings
+from workers.mailboxes import Mailboxes
 
 log = logging.getLogger(__name__)
 
@@ -55,69 +57,110 @@ class Service(Protocol):
     @property
     def sessions(self) -> Mapping[str, object]: ...
     def info(self) -> dict[str, Any]: ...
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Load what it takes to open sessions and to take their commands."""
+
+    async def warm(self) -> None:
+        """Load the rest, so that the first turn of a new session does not wait for it."""
+
     async def open(self, session: Session) -> None: ...
     async def handle(self, command: Command) -> None: ...
     def raise_generation(self, session_id: str, generation: int) -> None: ...
     async def close(self, session_id: str, reason: str) -> None: ...
+    async def drain(self, sessions: Sequence[Session], bound_s: float) -> None:
+        """Return when no turn of these sessions is heard any more, after `bound_s` at the latest."""
+
     async def stop(self) -> None: ...
 
 
 class Worker:
     """One process's life. `run` returns after SIGTERM or SIGINT."""
 
-    def __init__(self, role: Role, config: Settings, store: Store, node: NodeFolder) -> None:
+    def __init__(self, role: Role, config: Settings, store: Store, node: NodeFolder, number: str = "0") -> None:
         self.role: Role = role
         self.config = config
         self.store = store
         self.node = node
-        number = os.environ.get("OPENTALKING_WORKER_NUMBER", "0")
+        self.endings = Endings(store)
         self.id = f"{config.node}:{role}-{number}"
         self._incarnation = secrets.token_hex(4)
         self._started_at = time.time()
-        self._mailboxes: dict[str, asyncio.Queue[tuple[str, Command]]] = {}
-        self._handlers: dict[str, asyncio.Task[None]] = {}
         self._ready = False
         self._beating = asyncio.Lock()
 
-    async def run(self, service: Service) -> None:
+    async def run(self, target: str) -> None:
+        """Live, with the service that `module:Class` names."""
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        await self._beat(service)  # before anything heavy is loaded: sessions may be waiting for it to come back
-        tasks = [self._spawn(self._keep_beating(service))]
+        await self._beat(None)
+        await self._tell_the_hurt()
+        service = await self._load(target)
+        mailboxes = Mailboxes(lambda command: self._handle(service, command), self._done, self._spawn)
+        beating = self._spawn(self._keep_beating(service))
+        tasks: list[asyncio.Task[None]] = []
         try:
             await service.start()
             await self._adopt(service)
-            self._ready = True
-            await self._beat(service)  # known at once, not with the next beat
+            taking = self._spawn(self._take_commands(mailboxes))
+            keeping = self._spawn(self._keep_house(service, mailboxes))
+            tasks += [taking, keeping, self._spawn(self._follow_interrupts(service))]
+            await service.warm()
+            await self._tell_readiness(service, True)
             gc.collect()
             gc.freeze()  # what was loaded stays: no collection need walk it while media flows
             log.info("%s is ready", self.id)
-            for part in (self._take_commands, self._follow_interrupts, self._keep_house):
-                tasks.append(self._spawn(part(service)))
             await stopping.wait()
+            taking.cancel()
+            keeping.cancel()
+            await self._drain(service)
         finally:
             self._ready = False
-            for task in (*tasks[1:], *self._handlers.values()):
+            for task in tasks:
                 task.cancel()
+            await mailboxes.close()
             await service.stop()
-            tasks[0].cancel()
-            await asyncio.gather(*tasks, *self._handlers.values(), return_exceptions=True)
+            beating.cancel()
+            await asyncio.gather(*tasks, beating, return_exceptions=True)
             await self._beat(service)
+
+    async def _load(self, target: str) -> Service:
+        """In a thread: however long the imports take on a busy machine, heartbeats do not wait for them."""
+        beating = self._spawn(self._keep_beating(None))
+        make = await asyncio.to_thread(load_class, target)
+        beating.cancel()
+        return cast(Service, make(self))
+
+    async def _done(self, entry_id: str) -> None:
+        await self.store.done(self.id, entry_id)
+
+    async def _drain(self, service: Service) -> None:
+        """Go without a word cut off: no new turns, and those that are heard may end with their sentence."""
+        await self._tell_readiness(service, False)
+        try:
+            sessions = [one for one in await self.store.sessions_of(self.id) if one.session_id in service.sessions]
+            await asyncio.gather(*(self.store.unready(one.session_id, self.role) for one in sessions))
+        except StoreError as error:
+            log.warning("draining: %s", error)
+            return
+        await service.drain(sessions, self.config.drain_s)
+
+    async def _tell_readiness(self, service: Service, ready: bool) -> None:
+        self._ready = ready
+        await self._beat(service)  # known at once, not with the next beat
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         task.add_done_callback(_die_loudly)
         return task
 
-    async def _keep_beating(self, service: Service) -> None:
+    async def _keep_beating(self, service: Service | None) -> None:
         while True:
             await self._beat(service)
             await asyncio.sleep(BEAT_S)
 
-    async def _beat(self, service: Service) -> None:
+    async def _beat(self, service: Service | None) -> None:
         async with self._beating:  # one after the other: an older beat on a slower connection must not come last
             beat = WorkerBeat(
                 worker=self.id,
@@ -126,28 +169,40 @@ class Worker:
                 pid=os.getpid(),
                 incarnation=self._incarnation,
                 started_at=self._started_at,
-                sessions=len(service.sessions),
+                sessions=len(service.sessions) if service else 0,
                 capacity=self.config.max_sessions,
-                info={"ready": self._ready, "tasks": len(asyncio.all_tasks()), **service.info()},
+                info={"ready": self._ready, "tasks": len(asyncio.all_tasks()), **(service.info() if service else {})},
             )
             try:
                 await self.store.beat(beat, self.config.worker_ttl_s)
             except StoreError as error:
                 log.warning("heartbeat: %s", error)
 
-    async def _adopt(self, service: Service) -> None:
+    async def _tell_the_hurt(self) -> None:
+        """The first thing that an incarnation after a crash does, for those whose turns it lost."""
         for session in await self.store.sessions_of(self.id):
-            await self._open(service, session)
-            if session.turn and session.session_id in service.sessions:
-                await self._give_up_turn(service, session)
+            if session.turn and self._had_begun(session):
+                await self._give_up_turn(session)
 
-    async def _give_up_turn(self, service: Service, session: Session) -> None:
+    def _had_begun(self, session: Session) -> bool:
+        """Whether the process before this one had a part of the turn in hand. One that it never saw goes on."""
+        if self.role == "speech":
+            return True
+        board = Board(self.node.session(session.session_id) / "board", Writer[self.role.upper()])
+        reached = board.begun if self.role == "inference" else board.cursor.generation
+        board.close()
+        return reached >= session.turn
+
+    async def _give_up_turn(self, session: Session) -> None:
         """End the turn that was in progress, unless another has followed it already."""
         message = f"the {self.role} worker was restarted; this turn is lost"
         error = {"session_id": session.session_id, "code": "WORKER_RESTARTED", "message": message}
         await self.store.emit(session.session_id, "error", error)
-        generation = await self.store.next_generation(session.session_id, only=session.turn)
-        service.raise_generation(session.session_id, generation)
+        await self.store.next_generation(session.session_id, only=session.turn)
+
+    async def _adopt(self, service: Service) -> None:
+        for session in await self.store.sessions_of(self.id):
+            await self._open(service, session)
 
     async def _open(self, service: Service, session: Session) -> None:
         if session.session_id in service.sessions or session.ended or session.state == "closing":
@@ -172,29 +227,9 @@ class Worker:
             for worker in session.workers:
                 await self.store.send(worker, Close(session.session_id, reason))
 
-    async def _take_commands(self, service: Service) -> None:
+    async def _take_commands(self, mailboxes: Mailboxes) -> None:
         async for entry_id, command in self.store.commands(self.id):
-            session_id = command.session_id
-            if session_id not in self._handlers:
-                self._mailboxes[session_id] = asyncio.Queue()
-                self._handlers[session_id] = self._spawn(self._handle_in_order(service, session_id))
-            self._mailboxes[session_id].put_nowait((entry_id, command))
-
-    async def _handle_in_order(self, service: Service, session_id: str) -> None:
-        mailbox = self._mailboxes[session_id]
-        while True:
-            entry_id, command = await mailbox.get()
-            try:
-                await self._handle(service, command)
-            except StoreError as error:
-                log.error("%s for %s: %s", type(command).__name__, session_id, error)
-            except Exception:
-                log.exception("%s for %s failed", type(command).__name__, session_id)
-            with contextlib.suppress(StoreError):  # it stays in the stream: the next incarnation will see it again
-                await self.store.done(self.id, entry_id)
-            if isinstance(command, Close) and mailbox.empty():
-                del self._mailboxes[session_id], self._handlers[session_id]
-                return
+            mailboxes.put(command, entry_id)
 
     async def _handle(self, service: Service, command: Command) -> None:
         if isinstance(command, Open):
@@ -218,7 +253,7 @@ class Worker:
                     for session_id in list(service.sessions):
                         generation = await self.store.generation(session_id)
                         if session_id in service.sessions:
-                            service.raise_generation(session_id, generation)
+                            self._raise_generation(service, session_id, generation)
                 elif interrupt.session_id in service.sessions:
                     await self._interrupt(service, interrupt)
             except UnknownSession as error:
@@ -229,23 +264,29 @@ class Worker:
     async def _interrupt(self, service: Service, interrupt: Interrupt) -> None:
         """Obey; one that came by hand, without a number, the rtc worker numbers, and it comes back as an order."""
         if interrupt.generation is not None:
-            service.raise_generation(interrupt.session_id, interrupt.generation)
+            self._raise_generation(service, interrupt.session_id, interrupt.generation)
+            if self.role == "rtc":
+                await self.store.reach_generation(interrupt.session_id, interrupt.generation)
         elif self.role == "rtc":
             await self.store.next_generation(interrupt.session_id)
 
-    async def _keep_house(self, service: Service) -> None:
+    def _raise_generation(self, service: Service, session_id: str, generation: int) -> None:
+        service.raise_generation(session_id, generation)
+        self.endings.heard(session_id, generation)
+
+    async def _keep_house(self, service: Service, mailboxes: Mailboxes) -> None:
         """Let go of what has ended without telling us, and of what nobody owns in shared memory."""
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            folders = self.node.session_folders()
-            try:
+            folders, known = set(self.node.session_folders()), set(service.sessions) | mailboxes.sessions
+            try:  # only now: what began since is not in these sets
                 live = {session.session_id for session in await self.store.list_sessions()}
             except StoreError as error:
                 log.warning("housekeeping: %s", error)
                 continue
-            for session_id in set(service.sessions) - live:
-                await self._close(service, session_id, "ended")
-            for session_id in set(folders) - live:
+            for session_id in known - live:
+                mailboxes.put(Close(session_id, "ended"))
+            for session_id in folders - live - known:
                 self.node.remove_session(session_id)
 
 
@@ -254,24 +295,3 @@ def _die_loudly(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("worker part failed", exc_info=error)
         os._exit(70)
-
-
-async def _main(role: Role, make: Any) -> None:
-    config = settings()
-    logging.basicConfig(level=config.log_level, format=f"%(asctime)s {role} %(levelname)s %(name)s: %(message)s")
-    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "aioice", "aiortc", "openai"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    reap_nodes(Path("/dev/shm"), "opentalking-")
-    node = NodeFolder(config.shm_root)
-    store = await Store.connect(config.redis_url or "redis://127.0.0.1:6379/0")
-    worker = Worker(role, config, store, node)
-    try:
-        await worker.run(make(worker))
-    finally:
-        await store.close()
-        node.close()
-
-
-def run_worker(role: Role, make: Any) -> None:
-    """Run a worker process until it is told to stop. `make(worker)` returns its Service."""
-    uvloop.run(_main(role, make))

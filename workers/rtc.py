@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports below: this file is loaded again as a module, a little later
+    from workers.start import run_worker
+
+    run_worker("rtc", "workers.rtc:RtcService")
+    raise SystemExit
+
 import asyncio
 import logging
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +21,7 @@ from opentalking.rtc.ice import parse_ice_servers, parse_port_range
 from opentalking.rtc.idle import LoopLibrary
 from opentalking.rtc.peer import OfferError, PeerOptions
 from opentalking.store import Command, Offer, Session
-from workers.lifecycle import Worker, run_worker
+from workers.lifecycle import Worker
 from workers.stage import StageSession
 
 log = logging.getLogger(__name__)
@@ -47,6 +54,9 @@ class RtcService:
         if ports := parse_port_range(self._worker.config.ice_port_range):
             aiortc_seam.PortRange(*ports)
 
+    async def warm(self) -> None:
+        """Nothing more: encoders are made for each browser."""
+
     async def open(self, session: Session) -> None:
         folder = self._worker.node.session(session.session_id)
         stage = StageSession(session, folder, self._worker, self._options, self._loops, self._executor)
@@ -77,11 +87,10 @@ class RtcService:
     async def close(self, session_id: str, reason: str) -> None:
         await self.sessions.pop(session_id).close()
 
+    async def drain(self, sessions: Sequence[Session], bound_s: float) -> None:
+        await self._worker.endings.wait(sessions, bound_s)
+
     async def stop(self) -> None:
         for session_id in list(self.sessions):
             await self.close(session_id, "worker stopped")
         self._executor.shutdown(wait=False, cancel_futures=True)
-
-
-if __name__ == "__main__":
-    run_worker("rtc", RtcService)

@@ -6,24 +6,30 @@ engines (Piper, espeak-ng) are loaded nowhere else.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the imports below: this file is loaded again as a module, a little later
+    from workers.start import run_worker
+
+    run_worker("speech", "workers.speech:SpeechService")
+    raise SystemExit
+
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from opentalking.llm.base import LLMError
-from opentalking.llm.openai_compatible import OpenAICompatibleLLM
-from opentalking.store import Chat, Command, Session, Speak
+from opentalking.llm.base import LLMAdapter, LLMError
+from opentalking.llm.conversation import Entry
+from opentalking.llm.late import LateLLM
+from opentalking.store import Chat, Command, Session, Speak, WindUp
 from opentalking.tts.base import TTSAdapter, TTSError
 from opentalking.tts.registry import available, create_tts, pick_tts
 from workers.conversation import ConversationSession
-from workers.lifecycle import Worker, run_worker
+from workers.lifecycle import Worker
 
 log = logging.getLogger(__name__)
-
-_DRAIN_S = 4.0
 
 
 class SpeechService:
@@ -33,21 +39,30 @@ class SpeechService:
         self._worker = worker
         self._config = worker.config
         self.sessions: dict[str, ConversationSession] = {}
-        config = self._config
-        self._llm = OpenAICompatibleLLM(config, config.llm_base_url, config.llm_api_key, config.llm_model)
-        self._voices: dict[str, TTSAdapter] = {}
+        self._llm = LateLLM(self._make_llm)
+        self._voices: dict[str, asyncio.Task[TTSAdapter]] = {}
+        self._warming: asyncio.Task[None] | None = None
         self._default = ""
         self._info: dict[str, Any] = {}
 
     def info(self) -> dict[str, Any]:
         return self._info
 
+    def _make_llm(self) -> LLMAdapter:
+        from opentalking.llm.openai_compatible import OpenAICompatibleLLM
+
+        config = self._config
+        return OpenAICompatibleLLM(config, config.llm_base_url, config.llm_api_key, config.llm_model)
+
     async def start(self) -> None:
         config = self._config
         self._default = pick_tts(config)
         if self._default != config.tts_provider:
             log.warning("voice engine %s cannot be used here; speaking with %s", config.tts_provider, self._default)
-        await self._voice(self._default)
+
+    async def warm(self) -> None:
+        config = self._config
+        voice, _ = await asyncio.gather(self._voice(self._default), self._llm.load())
         reasons = available(config)
         self._info = {
             "llm": {
@@ -59,7 +74,7 @@ class SpeechService:
             },
             "tts": {name: {"available": reason is None, "reason": reason or ""} for name, reason in reasons.items()},
             "default_tts": self._default,
-            "voices": [msgspec.to_builtins(voice) for tts in self._voices.values() for voice in tts.voices()],
+            "voices": [msgspec.to_builtins(one) for one in voice.voices()],
         }
         self._warming = asyncio.create_task(self._warm_llm())
 
@@ -71,23 +86,33 @@ class SpeechService:
             log.warning("language model: %s", error)
 
     async def _voice(self, name: str) -> TTSAdapter:
-        if name not in self._voices:
-            tts = create_tts(name, self._config)
-            await tts.warmup()
-            self._voices[name] = tts
-        return self._voices[name]
+        """The engine, loaded once, however many sessions ask for it meanwhile. Raises TTSError, each time anew."""
+        loading = self._voices.get(name)
+        if loading is None or (loading.done() and loading.exception() is not None):
+            loading = self._voices[name] = asyncio.create_task(self._load_voice(name))
+        return await asyncio.shield(loading)
+
+    async def _load_voice(self, name: str) -> TTSAdapter:
+        tts = create_tts(name, self._config)
+        await tts.warmup()
+        return tts
 
     async def open(self, session: Session) -> None:
         folder = self._worker.node.session(session.session_id)
         if session.state == "speaking":
             await self._worker.store.set_state(session.session_id, "ready")
-        conversation = ConversationSession(session, folder, self._config, self._worker.store, self._llm)
+        store = self._worker.store
+        remembered = await store.history(session.session_id, Entry)
+        conversation = ConversationSession(session, folder, self._config, store, self._llm, remembered)
         if session.turn:
-            conversation.lost(session.turn)
+            conversation.lost(session.turn, await store.past_events(session.session_id))
         self.sessions[session.session_id] = conversation
 
     async def handle(self, command: Command) -> None:
         session = self.sessions.get(command.session_id)
+        if session is not None and isinstance(command, WindUp):
+            session.wind_up(command.generation)
+            return
         if session is None or not isinstance(command, Speak | Chat):
             log.warning("dropping %s for %s", type(command).__name__, command.session_id)
             return
@@ -104,14 +129,17 @@ class SpeechService:
     async def close(self, session_id: str, reason: str) -> None:
         await self.sessions.pop(session_id).close()
 
+    async def drain(self, sessions: Sequence[Session], bound_s: float) -> None:
+        await asyncio.gather(*(session.drain(bound_s) for session in self.sessions.values()))
+
     async def stop(self) -> None:
-        await asyncio.gather(*(session.drain(_DRAIN_S) for session in self.sessions.values()))
         for session_id in list(self.sessions):
             await self.close(session_id, "worker stopped")
-        for tts in self._voices.values():
-            await tts.aclose()
+        if self._warming is not None:
+            self._warming.cancel()
+        for loading in self._voices.values():
+            loading.cancel()
+            for tts in await asyncio.gather(loading, return_exceptions=True):
+                if not isinstance(tts, BaseException):
+                    await tts.aclose()
         await self._llm.aclose()
-
-
-if __name__ == "__main__":
-    run_worker("speech", SpeechService)

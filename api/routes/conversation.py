@@ -11,7 +11,7 @@ from api.errors import ApiError
 from api.offers import require_voice
 from api.route import Route
 from api.schemas import ChatBody, SessionStatus, SpeakBody
-from opentalking.store import Chat, Session, Speak
+from opentalking.store import ROLES, Chat, Session, Speak
 
 
 async def speak(request: web.Request, body: SpeakBody) -> SessionStatus:
@@ -25,6 +25,7 @@ async def chat(request: web.Request, body: ChatBody) -> SessionStatus:
 async def _turn(request: web.Request, body: SpeakBody | ChatBody, field: str, text: str | None) -> SessionStatus:
     accepted_at = time.time()
     session, store = await open_session_of(request), request.app[STORE]
+    _require_staying(session)
     text = _checked(field, text, request.app[SETTINGS].max_text_chars)
     voice = body.voice or body.tts_voice
     await _require_voice(request, session, body.tts_provider, voice)
@@ -50,6 +51,14 @@ async def interrupt(request: web.Request) -> SessionStatus:
     return SessionStatus(session.session_id, "interrupted", generation)
 
 
+def _require_staying(session: Session) -> None:
+    """A worker that is told to stop withdraws its readiness: what it says now may end, and nothing new begins."""
+    going = [role for role in ROLES if role not in session.ready]
+    if going and session.state != "created":
+        detail = f"the {going[0]} worker of session {session.session_id} is restarting; send it again in a moment"
+        raise ApiError(503, "draining", detail, {"Retry-After": "1"})
+
+
 def _checked(field: str, text: str | None, most: int) -> str:
     if text is None or not text.strip():
         raise ApiError(400, "text_empty", f"{field}: must not be empty")
@@ -66,7 +75,7 @@ async def _require_voice(request: web.Request, session: Session, provider: str |
         require_voice(own, provider or session.tts_provider or None, voice)
 
 
-_ERRORS = (400, 404, 409, 413, 415, 422)
+_ERRORS = (400, 404, 409, 413, 415, 422, 503)
 
 ROUTES = (
     Route(

@@ -33,6 +33,7 @@ const BY_CODE = {
   nothing_to_say: ["There was nothing to say aloud.", "The text held no words that a voice can speak."],
   render_failed: ["The face could not be drawn.", "Send it again; if it keeps failing, look at the inference worker's log."],
   open_failed: ["The avatar could not be loaded.", "Choose another one; the server's log says more (opentalking logs)."],
+  draining: ["A part of the server is restarting.", "Send it again in a moment."],
   worker_restarted: ["A part of the server restarted.", "What was being said is lost. Send it again."],
   chat_failed: ["The answer failed.", "Send it again; if it keeps failing, look at the speech worker's log."],
   speak_failed: ["The line could not be spoken.", "Send it again; if it keeps failing, look at the speech worker's log."],

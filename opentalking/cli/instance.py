@@ -21,7 +21,7 @@ from shm.reaper import reap_nodes
 
 _RECORD = "opentalking.json"
 REDIS_FOLDER = "redis"  # in the run directory, as supervisor.conf has it
-_STOP_S = 40.0  # supervisord gives the stages 10 s, then Redis and the LLM 5 s; the rest is for a busy machine
+_STOP_S = 45.0  # supervisord gives the stages 25 s at most, then Redis and the LLM 5 s; the rest is for a busy machine
 
 
 class AlreadyStarting(Exception):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 import os
 import re
 import socket
@@ -27,6 +28,7 @@ from opentalking.config import Settings, env_name
 
 _SOCKET_PATH_BYTES = 90  # 107 fit in sockaddr_un; supervisord binds `<path>.<pid>` first
 _REDIS_PORT = 6379
+_CLOSING_S = 5  # a stage that has drained closes its sessions within this, supervisord kills it after
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +133,7 @@ def child_environ(
         "OPENTALKING_REDIS_PORT": str(settings.redis_port),
         "OPENTALKING_LLM_AUTOSTART": str(llm_embedded).lower(),
         "OPENTALKING_PYTHON": sys.executable,
+        "OPENTALKING_STOP_WAIT_S": str(math.ceil(settings.drain_s) + _CLOSING_S),
         "OPENTALKING_SUPERVISOR_SOCKET": str(socket_path(Path(settings.run_dir))),
         "PYTHONPATH": _python_path(environ.get("PYTHONPATH", "")),
         "PYTHONSAFEPATH": "1",  # a folder `api` where the user stands is not ours

@@ -8,6 +8,7 @@ which nothing was heard, leaves no trace.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -30,12 +31,15 @@ class ConversationError(RuntimeError):
 
 
 class Conversation:
-    """History of one session. `max_turns` bounds the finished turns that are remembered and sent along."""
+    """History of one session. `max_turns` bounds the finished turns that are remembered and sent along.
 
-    def __init__(self, system_prompt: str, max_turns: int) -> None:
+    `entries`: what an earlier process remembered.
+    """
+
+    def __init__(self, system_prompt: str, max_turns: int, entries: Iterable[Entry] = ()) -> None:
         self._system_prompt = system_prompt
         self._max_turns = max_turns
-        self._entries: list[Entry] = []
+        self._entries = list(entries)
         self._awaiting_reply = False
 
     def add_user(self, text: str) -> None:

@@ -24,6 +24,7 @@ from opentalking.store.records import (
     SessionError,
     Speak,
     State,
+    WindUp,
     WorkerBeat,
     role_of,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "UnknownSession",
+    "WindUp",
     "WorkerBeat",
     "role_of",
 ]

@@ -23,6 +23,11 @@ class Events(Client):
         stream, session = keys.events(session_id), keys.session(session_id)
         return str(await self._script(scripts.EMIT, [stream, session], event, payload))
 
+    async def past_events(self, session_id: str) -> list[Event]:
+        """What is kept of a session's events, oldest first."""
+        entries = await self._call("XRANGE", keys.events(session_id), "-", "+")
+        return [Event(id_, fields["event"], msgspec.json.decode(fields["data"])) for id_, fields in entries]
+
     async def events(
         self, session_id: str, last_id: str = "0", ping_s: float = PING_S
     ) -> AsyncGenerator[Event | None, None]:

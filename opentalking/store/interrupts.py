@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator
+from typing import Annotated
 
 import msgspec
 
@@ -18,6 +19,8 @@ from opentalking.store.errors import UnknownSession
 from opentalking.store.records import Interrupt, Resync
 
 log = logging.getLogger(__name__)
+
+_HIGHEST = 2**40  # of a generation typed by hand: Lua counts exactly to 2**53, and turns must be able to follow
 
 
 class Interrupts(Client):
@@ -33,6 +36,10 @@ class Interrupts(Client):
         if generation < 0:
             raise UnknownSession(session_id)
         return generation
+
+    async def reach_generation(self, session_id: str, generation: int) -> None:
+        """Bring the hash up to a generation that was announced by hand, or the turns to come would be older than it."""
+        await self._script(scripts.REACH_GENERATION, [keys.session(session_id)], generation)
 
     async def generation(self, session_id: str) -> int:
         """The current generation. Raises UnknownSession."""
@@ -64,7 +71,7 @@ class Interrupts(Client):
 
 class _Announcement(msgspec.Struct):
     session_id: str
-    generation: int | None = None
+    generation: Annotated[int, msgspec.Meta(ge=0, le=_HIGHEST)] | None = None
 
 
 def parse_interrupt(payload: str) -> Interrupt | None:

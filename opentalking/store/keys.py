@@ -1,7 +1,8 @@
 """Every key and channel of the project, named once. `docs/redis.md` shows them to a person.
 
-session:{id} hash · sessions zset · events:{id} stream · commands:{worker} stream · reply:{request} list ·
-worker:{worker} hash with a time to live · workers zset · lease:{name} string · interrupt channel.
+session:{id} hash · sessions zset · events:{id} stream · history:{id} string · commands:{worker} stream ·
+reply:{request} list · worker:{worker} hash with a time to live · workers zset · lease:{name} string · interrupt
+channel.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ def session(session_id: str) -> str:
 
 def events(session_id: str) -> str:
     return f"{PREFIX}events:{session_id}"
+
+
+def history(session_id: str) -> str:
+    return f"{PREFIX}history:{session_id}"
 
 
 def commands(worker_id: str) -> str:

@@ -154,6 +154,13 @@ class Offer(msgspec.Struct, frozen=True, tag_field="cmd", tag="offer"):
     deadline: float
 
 
+class WindUp(msgspec.Struct, frozen=True, tag_field="cmd", tag="wind_up"):
+    """Another worker of the session is going: end this turn with the sentence that is being heard."""
+
+    session_id: str
+    generation: int
+
+
 class Close(msgspec.Struct, frozen=True, tag_field="cmd", tag="close"):
     """Let go of a session."""
 
@@ -161,7 +168,7 @@ class Close(msgspec.Struct, frozen=True, tag_field="cmd", tag="close"):
     reason: str
 
 
-Command: TypeAlias = Open | Speak | Chat | Offer | Close
+Command: TypeAlias = Open | Speak | Chat | Offer | WindUp | Close
 
 
 class Event(msgspec.Struct, frozen=True):

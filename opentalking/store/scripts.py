@@ -71,12 +71,14 @@ return 1
 """
 )
 
-# KEYS session, events, sessions · ARGV id, closed|error, reason, DATA of session.terminated  -> 1 if this call ended it
+# KEYS session, events, sessions, history · ARGV id, closed|error, reason, DATA of session.terminated
+# -> 1 if this call ended it
 END = Script(
     _EMIT
     + f"""
 local old, new = redis.call('HGET', KEYS[1], 'state'), ARGV[2]
 redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('DEL', KEYS[4])
 if not old or ended(old) then return 0 end
 redis.call('HSET', KEYS[1], 'ended_reason', ARGV[3])
 change(KEYS[1], KEYS[2], ARGV[1], old, new)
@@ -96,6 +98,26 @@ if not state or ended(state) then redis.call('EXPIRE', KEYS[1], {ENDED_TTL_S}) e
 return id
 """
 )
+
+# KEYS history, session · ARGV JSON  -> 1 if it was kept. What a session that is over remembers would never be removed.
+KEEP_HISTORY = Script(
+    _EMIT
+    + """
+local state = redis.call('HGET', KEYS[2], 'state')
+if not state or ended(state) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+return 1
+"""
+)
+
+# KEYS session · ARGV generation  -> the session's generation, now at least that; -1 without a session
+REACH_GENERATION = Script("""
+local current = redis.call('HGET', KEYS[1], 'generation')
+if not current then return -1 end
+if tonumber(current) >= tonumber(ARGV[1]) then return tonumber(current) end
+redis.call('HSET', KEYS[1], 'generation', ARGV[1])
+return tonumber(ARGV[1])
+""")
 
 # KEYS session · ARGV id, channel, now, only  -> the new generation, announced; -1 without a session
 # With `only`, a generation other than that is left as it is, and returned.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -13,6 +14,8 @@ from opentalking.store.events import Events
 from opentalking.store.records import NewSession, Peer, Role, Session, State
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Sessions(Events):
@@ -55,7 +58,7 @@ class Sessions(Events):
         return bool(made)
 
     async def unready(self, session_id: str, role: Role) -> None:
-        """The worker of this role started anew and has to open the session again."""
+        """The worker of this role is going: no turn may begin until the next incarnation has opened the session."""
         await self._call("HDEL", keys.session(session_id), f"ready_{role}")
 
     async def set_state(self, session_id: str, state: State) -> bool:
@@ -85,13 +88,25 @@ class Sessions(Events):
         """Where the inference worker put the avatar's idle clip, for the rtc worker of the same node."""
         return await self._update(session_id, "idle_clip", path)
 
+    async def keep_history(self, session_id: str, entries: Sequence[msgspec.Struct]) -> bool:
+        """What was said and heard so far, for a speech worker that comes back. False once the session is over."""
+        payload = msgspec.json.encode(entries).decode()
+        return bool(
+            await self._script(scripts.KEEP_HISTORY, [keys.history(session_id), keys.session(session_id)], payload)
+        )
+
+    async def history(self, session_id: str, entry: type[T]) -> list[T]:
+        """What `keep_history` kept, as values of that type; empty when there is none."""
+        payload = await self._call("GET", keys.history(session_id))
+        return msgspec.json.decode(payload, type=list[entry]) if payload else []  # type: ignore[valid-type]
+
     async def touch(self, session_id: str) -> bool:
         return await self._update(session_id, "last_active_at", str(time.time()))
 
     async def end_session(self, session_id: str, state: Literal["closed", "error"], reason: str) -> bool:
         """End it: state, index, session.terminated, and 600 s to read what was. True for the one call that did."""
         terminated = msgspec.json.encode({"session_id": session_id, "reason": reason}).decode()
-        names = [*self._keys(session_id), keys.SESSIONS]
+        names = [*self._keys(session_id), keys.SESSIONS, keys.history(session_id)]
         return bool(await self._script(scripts.END, names, session_id, state, reason, terminated))
 
     async def _update(self, session_id: str, *fields: str) -> bool:
