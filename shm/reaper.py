@@ -62,6 +62,9 @@ def reap_nodes(parent: Path, prefix: str) -> list[Path]:
             continue  # being made, not a node's folder, or not ours
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for entry in os.scandir(root):
+                if entry.is_dir():  # first: without .alive, nobody would take the folder up after us
+                    shutil.rmtree(entry, ignore_errors=True)
             shutil.rmtree(root, ignore_errors=True)
             dead.append(root)
         except BlockingIOError:

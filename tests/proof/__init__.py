@@ -6,5 +6,5 @@
     instructions.py        ends that kill themselves at the n-th instruction of the ring       test_instructions.py
     ../bench/ring.py       the same frames through a queue and a pipe                          test_against_others.py
 
-What is random prints its seed; `PROOF_SEED=n` runs it again. `make prove` runs these alone and prints what they counted.
+What is random prints its seed; `PROOF_SEED=n` runs it again. `make prove` runs these alone and prints their counts.
 """

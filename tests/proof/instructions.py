@@ -1,14 +1,15 @@
 """`python -m tests.proof.instructions`: ends that kill themselves at the n-th instruction of the ring.
 
-Reads lines `act folder n` and for each forks a process that does the act on the ring in `folder`, counting the bytecode
-instructions that Python runs of `shm` and of the record's filling; before the n-th it gets SIGKILL. Answers `killed`
-or, when the act has fewer instructions, `done`. A fork of this small process takes a millisecond, a start takes a
-hundred.
+Reads lines `act path n` and for each forks a process that does the act there, counting the bytecode instructions that
+Python runs of `shm`, of the record's filling and of removing folders; before the n-th it gets SIGKILL. Answers
+`killed` or, when the act has fewer instructions, `done`. A fork of this small process takes a millisecond, a start
+takes a hundred.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -17,13 +18,13 @@ from types import FrameType
 from typing import Any
 
 import shm
-from shm import Consumer, Producer
+from shm import Consumer, Producer, reap_nodes
 from tests.proof import records
 from tests.proof.records import Records
 
 RECORDS = Records(slots=4, body_bytes=240)
 FLOOR = 2  # the generation below which `fence` drops
-_COUNTED = (str(Path(shm.__file__).parent), records.__file__)
+_COUNTED = (str(Path(shm.__file__).parent), records.__file__, shutil.__file__)
 
 
 def die_at(instruction: int) -> None:
@@ -78,8 +79,13 @@ def fence(path: Path, instruction: int) -> None:
     assert ring.front(FLOOR) is None
 
 
+def reap(root: Path, instruction: int) -> None:
+    die_at(instruction)
+    reap_nodes(root.parent, root.name)
+
+
 ACTS: dict[str, Callable[[Path, int], None]] = {
-    act.__name__: act for act in (attach_producer, attach_consumer, publish, take, fence)
+    act.__name__: act for act in (attach_producer, attach_consumer, publish, take, fence, reap)
 }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from shm import Consumer, Producer
+from shm import Consumer, NodeFolder, Producer, reap_nodes
 from tests.proof.instructions import FLOOR, RECORDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,3 +186,20 @@ def test_who_dies_while_it_drops_what_is_over_leaves_the_rest_to_its_successor(t
         instruction += 1
     print(f"fence: {instruction - 1} deaths, {sorted(left)} slots left")
     assert left == set(range(RECORDS.spec.slots + 1))
+
+
+def test_who_dies_while_it_removes_a_dead_node_leaves_no_session_that_the_next_would_not(tmp_path, mortals):
+    root = tmp_path / "opentalking-dead"
+    instruction, alive = 0, False
+    while not alive:
+        node = NodeFolder(root)
+        for session in ("sess_1", "sess_2"):
+            Producer(node.session(session) / "ring", RECORDS.spec).close()
+        node.close()
+        alive = not mortals.dies("reap", root, instruction)
+        reap_nodes(tmp_path, "opentalking-")
+        left = [str(path.relative_to(root)) for path in root.rglob("*")] if root.exists() else []
+        assert left == [], f"left for ever by a death at {instruction}"
+        instruction += 1
+    print(f"reap: {instruction - 1} deaths")
+    assert instruction > 100
