@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from aiortc import (
@@ -22,7 +22,7 @@ from aiortc.contrib.media import MediaBlackhole
 from aiortc.mediastreams import MediaStreamError
 
 from opentalking.rtc import aiortc_seam as seam
-from opentalking.rtc.clock import MediaClock
+from opentalking.rtc.clock import MediaClock, Metronome
 from opentalking.rtc.idle import EncodedLoop
 from opentalking.rtc.opus import OpusEncoder
 from opentalking.rtc.playout import Playout
@@ -45,7 +45,7 @@ class OfferError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PeerOptions:
-    """Bitrates in bit/s, interval in seconds."""
+    """Bitrates in bit/s, interval in seconds. The metronome is shared by all peers of a process."""
 
     preferred_codec: Codec
     video_bitrate: int
@@ -53,6 +53,7 @@ class PeerOptions:
     keyframe_min_interval_s: float
     ice_servers: tuple[RTCIceServer, ...] = ()
     public_address: str = ""
+    metronome: Metronome = field(default_factory=Metronome)
 
 
 def choose_codec(offer_sdp: str, preferred: Codec) -> Codec:
@@ -89,7 +90,7 @@ class Peer:
         self._sink = MediaBlackhole()  # a track nobody reads would pile up in aiortc
         self._tasks: list[asyncio.Task[None]] = []
         self.codec: Codec | None = None
-        self.clock = MediaClock()
+        self.clock = MediaClock(sleep=options.metronome.sleep)
         self.transmitter: Transmitter | None = None
 
     async def answer(
