@@ -74,14 +74,15 @@ def _panel(panel: Panel, top: float, x_high: float, across: list[float]) -> list
 
     parts = [_text(LEFT, top - 9, panel.title, weight=600)]
     if panel.band is not None:
-        least, most, what = panel.band
+        least, most, _ = panel.band
         band = f"y='{at(most):.1f}' width='{WIDTH - LEFT - RIGHT}' height='{at(least) - at(most):.1f}'"
         parts.append(f"<rect x='{LEFT}' {band} fill='#1a7f37' fill-opacity='0.08'/>")
-        parts.append(_text(LEFT + 6, at(least) - 5, what, colour="#1a7f37"))
     for tick in up:
         parts.append(_rule(LEFT, at(tick), WIDTH - RIGHT, at(tick)))
         parts.append(_text(LEFT - 8, at(tick) + 4, f"{tick:g}", anchor="end"))
     parts += [_rule(_x(tick, x_high), top, _x(tick, x_high), top + PANEL) for tick in across]
+    if panel.band is not None:  # over the grid
+        parts.append(_text(LEFT + 6, at(panel.band[0]) - 5, panel.band[2], colour="#1a7f37"))
     legend = WIDTH - RIGHT
     for line, colour in reversed(list(zip(panel.lines, COLOURS, strict=False))):
         legend -= 7.2 * len(line.name)
@@ -109,5 +110,5 @@ def _rule(x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", colour: str = "#57606a", weight: int = 400) -> str:
-    look = f"text-anchor='{anchor}' fill='{colour}' font-weight='{weight}'"
-    return f"<text x='{x:.1f}' y='{y:.1f}' {look}>{escape(text)}</text>"
+    look = f"text-anchor='{anchor}' fill='{colour}' font-weight='{weight}' paint-order='stroke' stroke='#ffffff'"
+    return f"<text x='{x:.1f}' y='{y:.1f}' {look} stroke-width='4'>{escape(text)}</text>"
