@@ -44,7 +44,7 @@ class Instruments:
         )
         self.playouts = Gauge(
             "opentalking_playout",
-            "Playout of each live session: clock stalls and their ms, starved frames, dropped pictures",
+            "Playout of each live session: clock stalls and their ms, starved frames, pictures dropped and their gaps",
             ["session_id", "figure"],
             registry=self.registry,
         )

@@ -135,7 +135,7 @@ class StageSession:
 
     def figures(self) -> dict[str, float]:
         """What has gone wrong since the browser connected: how often and for how long the clock stalled, pictures that
-        gave way to the next; and, since the session began, frames that came too late to be shown."""
+        gave way to the next, how evenly they left; and, since the session began, frames that came too late."""
         starved = self._playout.starved if self._playout is not None else 0
         if self._peer is None:
             return {"starved_frames": starved}
@@ -145,6 +145,7 @@ class StageSession:
             "clock_stalls": clock.stalls,
             "clock_stalled_ms": round(clock.stalled_s * 1000, 3),
             "dropped_pictures": transmitter.dropped if transmitter is not None else 0,
+            "picture_gap_p99_ms": round(transmitter.gap_p99_ms, 2) if transmitter is not None else 0.0,
         }
 
     async def _prepared(self) -> Playout:

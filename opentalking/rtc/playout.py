@@ -6,10 +6,10 @@
         └── generation raised above g: cut ────┘      (nothing is skipped and nothing is hurried)
 
 A frame's sound goes out as two packets of 20 ms, and the generation is looked at before each: an interruption is obeyed
-within a packet. A turn need not wait for the idle face's 40 ms to be over: speech may begin with any packet, and the
-idle picture then on show lasts 20 ms. Where sound stops in mid-wave (a cut, a starved buffer) the next packet decays
-from the last sample in 5 ms instead of clicking. The picture falls back to the idle face over three frames, from the
-head's last pose.
+within a packet, by sound and picture. A turn need not wait for the idle face's 40 ms to be over either: speech may
+begin with any packet, and the picture then on show lasts 20 ms. Where sound stops in mid-wave (a cut, a starved buffer)
+the next packet decays from the last sample in 5 ms instead of clicking. The picture falls back to the idle face over
+one frame between the two, from the head's last pose: a mouth closes in 80 ms, as mouths do.
 
 The cursor (generation, fragment, sample) is what was handed to RTP. It is reported here and known nowhere else.
 """
@@ -28,7 +28,7 @@ from opentalking.slots import SlotFlags, SlotInfo
 from opentalking.types import FPS, PACKET_SAMPLES, PLAYBACK_RATE, PLAYBACK_SAMPLES, Int16, UInt8
 
 _DECAY = np.linspace(1.0, 0.0, PLAYBACK_RATE * 5 // 1000, endpoint=False, dtype=np.float32)
-_FALLBACK = (0.4, 0.75)  # share of the idle face in the first frames after speech; then idle alone
+_FALLBACK = (0.55,)  # share of the idle face in the first frames after speech; then idle alone
 _PIXEL_BUFFERS = 4  # pictures in flight between here and the encoder, at most
 
 
@@ -114,12 +114,16 @@ class Playout:
     def tick(self) -> tuple[Picture | None, Int16 | None]:
         """The next 20 ms: a picture if one begins with it, and sound, int16 (960,) at 48 kHz, or None for silence."""
         picture = None
-        if self._half == 0 or self._may_begin():
+        if self._half == 0 or self._is_cut() or self._may_begin():
             self._half = 0
             picture = self._step()
         packet = self._packet(self._half)
         self._half ^= 1
         return picture, packet
+
+    def _is_cut(self) -> bool:
+        """Whether the turn that plays is over for everybody."""
+        return 0 < self._turn < self._source.generation
 
     def _may_begin(self) -> bool:
         """Whether a turn is ready to begin in the middle of an idle picture."""
@@ -147,7 +151,7 @@ class Playout:
 
     def settle(self) -> None:
         """Account for an interruption, if there was one. From outside only when nothing ticks: the browser has left."""
-        if self._turn and self._turn < self._source.generation:
+        if self._is_cut():
             self._cut()
 
     def _ready(self, slot: AVSlot) -> bool:

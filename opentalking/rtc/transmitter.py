@@ -11,8 +11,11 @@ gives way to the next.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from concurrent.futures import Executor
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -24,10 +27,11 @@ from opentalking.rtc.opus import OpusEncoder
 from opentalking.rtc.playout import Picture, Playout
 from opentalking.rtc.sender import RtpSender
 from opentalking.rtc.stream import VideoStream
-from opentalking.types import PACKET_MS, PACKET_SAMPLES
+from opentalking.types import FPS, PACKET_MS, PACKET_SAMPLES
 
 VIDEO_CLOCK_RATE = 90_000
 _VIDEO_TICKS = VIDEO_CLOCK_RATE * PACKET_MS // 1000  # of a picture's time stamp, per audio packet
+_GAPS = 20 * FPS
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
 
@@ -58,6 +62,13 @@ class Transmitter:
         self._next: tuple[int, Picture] | None = None
         self._failure: BaseException | None = None
         self.dropped = 0  # pictures that gave way to the next
+        self._sent_at: deque[float] = deque(maxlen=_GAPS)
+
+    @property
+    def gap_p99_ms(self) -> float:
+        """The longest of a hundred gaps between pictures that were handed to RTP in the last 20 s; 0 before the first."""
+        gaps = sorted(after - before for before, after in pairwise(self._sent_at))
+        return gaps[-1 - len(gaps) // 100] * 1000 if gaps else 0.0
 
     async def run(self) -> None:
         """Send until the transport is down. Raises what an encoder raised."""
@@ -110,3 +121,4 @@ class Transmitter:
         packet.pts, packet.time_base = number * _VIDEO_TICKS, _VIDEO_TIME_BASE
         payloads, timestamp = self._packer.pack(packet)
         self._video.send(payloads, timestamp)
+        self._sent_at.append(time.monotonic())

@@ -216,15 +216,29 @@ def test_progress_is_told_once_a_second() -> None:
     assert told == [PACKET_SAMPLES + second * PLAYBACK_RATE for second in range(3)]
 
 
-def test_the_picture_falls_back_to_the_idle_face_step_by_step() -> None:
+def test_the_picture_falls_back_to_the_idle_face_over_one_frame_between_them() -> None:
     stage = Stage()
     stage.arrive(*turn_of(1, 2))
     stage.run(4)
     stage.run(6)
-    fallback = [tick.picture for tick in stage.ticks[4::2]]
-    shades = [int(picture.pixels[0, 0]) for picture in fallback if picture and picture.pixels is not None]
-    assert len(shades) == 2 and 200 > shades[0] > shades[1] > 40
-    assert fallback[2] is not None and fallback[2].pixels is None
+    between, *idle = [tick.picture for tick in stage.ticks[4::2]]
+    assert between is not None and between.pixels is not None
+    assert 170 > int(between.pixels[0, 0]) > 60
+    assert all(picture is not None and picture.pixels is None for picture in idle)
+
+
+@pytest.mark.parametrize("packets", range(2, 10))
+def test_a_cut_changes_the_picture_with_the_next_packet_whatever_is_left_of_the_one_on_show(packets: int) -> None:
+    stage = Stage()
+    stage.arrive(*turn_of(1, 6))
+    stage.run(packets)
+    stage.interrupt(2)
+    stage.run(6)
+    pictures = [tick.picture for tick in stage.ticks[packets:]]
+    assert [picture is not None for picture in pictures] == [True, False] * 3
+    assert pictures[0] is not None and pictures[0].pixels is not None
+    assert int(pictures[0].pixels[0, 0]) < 170  # no picture of the old turn, whole
+    assert all(picture.pixels is None for picture in pictures[2:] if picture is not None)
 
 
 def test_the_head_goes_on_from_where_speech_left_it() -> None:
@@ -245,7 +259,7 @@ def test_a_picture_stays_untouched_while_the_next_three_are_made(depth: int) -> 
     for shade, slot in enumerate(slots):
         stage.arrive(AVSlot(1, slot.info, slot.pose, slot.pcm, np.full_like(slot.frame, 100 + shade)))
     stage.run(16)
-    stage.run(4)  # fallback pictures come from the same buffers
+    stage.run(2)  # the fallback picture comes from the same buffers
     pictures = [tick.picture for tick in stage.ticks if tick.picture is not None]
     stage = Stage()
     for shade, slot in enumerate(slots):
