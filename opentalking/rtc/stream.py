@@ -72,6 +72,8 @@ class VideoStream:
             return unit
         keyframe = self._key_wanted or self._looping
         self._looping = self._key_wanted = False
+        if keyframe:
+            self._key_at = self._now()  # what is asked for while it is being encoded is this one
         pixels = self._clip[picture.pose] if picture.pixels is None else picture.pixels
         unit, is_key = self._encoder.encode(pixels, keyframe)
         if is_key:

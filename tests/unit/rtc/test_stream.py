@@ -180,6 +180,19 @@ def test_keyframes_are_granted_at_most_once_per_interval(codec: Codec) -> None:
     assert keys == list(range(0, 50, 8))  # 8 pictures: the first multiple of 40 ms beyond 300
 
 
+def test_a_keyframe_that_is_asked_for_while_one_is_being_encoded_is_that_one(codec: Codec) -> None:
+    watched = Watched(codec, interval_s=0.3)
+    encode = watched.encoder.encode
+
+    def asked_meanwhile(pixels: UInt8, keyframe: bool = False) -> tuple[bytes, bool]:
+        watched.stream.request_keyframe()
+        return encode(pixels, keyframe)
+
+    watched.encoder.encode = asked_meanwhile  # type: ignore[method-assign]
+    watched.speak(12)
+    assert [n for n, key in enumerate(watched.keys) if key] == [0, 9]
+
+
 def test_joining_the_loop_counts_as_a_keyframe(codec: Codec) -> None:
     watched = Watched(codec, loop_of(codec))
     watched.idle(3)
