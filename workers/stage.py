@@ -127,8 +127,7 @@ class StageSession:
             await asyncio.shield(peer.close())
             raise
         before, self._peer = self._peer, peer
-        if self._leaving is None:  # it may take the answer and never connect
-            self._wait_for_browser(self._worker.config.peer_grace_s, "peer_gone")
+        self._expect_connection()
         if before is not None:
             await asyncio.shield(before.close())
         return sdp
@@ -201,6 +200,12 @@ class StageSession:
         self._stop_waiting()
         loop = asyncio.get_running_loop()
         self._leaving = loop.call_later(seconds, lambda: self._start(self._give_up(reason)))
+
+    def _expect_connection(self) -> None:
+        """A browser was answered: it gets the time to connect, however little is left of an older wait, and no more."""
+        grace_s = self._worker.config.peer_grace_s
+        if self._leaving is None or self._leaving.when() < asyncio.get_running_loop().time() + grace_s:
+            self._wait_for_browser(grace_s, "peer_gone")
 
     def _stop_waiting(self) -> None:
         if self._leaving is not None:
