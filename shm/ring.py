@@ -165,7 +165,7 @@ class Producer(_End):
     def _hear(self) -> None:
         freed = self._space.read()
         if freed is not None:
-            self._tail = freed
+            self._tail = max(self._tail, freed)  # memory, read when attaching, may be ahead of the word
 
     @property
     def depth(self) -> int:
@@ -233,7 +233,7 @@ class Consumer(_End):
     def _hear(self) -> None:
         published = self._data.read()
         if published is not None:
-            self._head = published
+            self._head = max(self._head, published)  # as above
 
     @property
     def depth(self) -> int:

@@ -366,3 +366,20 @@ def test_all_that_the_fence_drops_can_be_claimed_but_for_less_than_a_quarter(pat
         claimed += 1
     assert claimed == 8
     producer.close(), consumer.close()
+
+
+def test_a_slot_that_a_successor_claimed_stays_claimed_when_an_older_word_arrives(path):
+    spec = RingSpec(slots=16, slot_bytes=100)
+    producer, consumer = Producer(path, spec), Consumer(path, spec)
+    for number in range(16):
+        put(producer, bytes([number]))
+    for _ in range(7):
+        take(consumer)  # four were told, memory says seven
+    producer.close()
+    successor = Producer(path, spec)
+    for number in range(6):
+        put(successor, bytes([number]))
+    assert successor.try_claim() is not None
+    assert successor.depth == 15  # the older word is heard now
+    assert successor.publish(1, 0) == 22
+    successor.close(), consumer.close()
