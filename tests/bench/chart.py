@@ -83,7 +83,7 @@ def _panel(panel: Panel, top: float, x_high: float, across: list[float]) -> list
     parts += [_rule(_x(tick, x_high), top, _x(tick, x_high), top + PANEL) for tick in across]
     if panel.band is not None:  # over the grid
         parts.append(_text(LEFT + 6, at(panel.band[0]) - 5, panel.band[2], colour="#1a7f37"))
-    legend = WIDTH - RIGHT
+    legend = float(WIDTH - RIGHT)
     for line, colour in reversed(list(zip(panel.lines, COLOURS, strict=False))):
         legend -= 7.2 * len(line.name)
         parts.append(_text(legend, top - 9, line.name, colour=colour))
