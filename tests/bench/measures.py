@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,9 @@ import psutil
 
 from ..support.client import Client
 from ..support.node import Node
+from .receiver import LightReceiver
 
-LONG_TEXT = "This sentence is only here to be spoken for a good long while, and nothing in it matters to anybody. " * 8
+LONG_TEXT = "This sentence is only here to be spoken for a good long while, and nothing in it matters to anybody. " * 38
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -48,55 +51,92 @@ async def _wait_started(client: Client, generation: int) -> float:
     return float(data["first_rtp_ms"])
 
 
-async def interruption(node: Node, cuts: int) -> dict[str, Any]:
-    """POST /interrupt sent (the client's clock, HTTP included) → last old sample handed to RTP, at random phases."""
-    last: list[float] = []
-    async with Client(node.base) as client:
-        await client.create()
-        await client.connect()
-        for _ in range(cuts):
-            turn = await client.call("POST", "/speak", {"text": LONG_TEXT})
-            await _wait_started(client, turn["generation"])
-            await asyncio.sleep(random.uniform(0.2, 0.6))
-            at = time.time()
-            await client.call("POST", "/interrupt")
-            ended = await client.events.wait("speech.ended", lambda data, g=turn["generation"]: data["generation"] == g)
-            after_ms = (ended["last_sample_at"] - at) * 1000
-            if after_ms < -60:  # two packets and a half before: it was not speaking, so nothing was measured
-                raise RuntimeError(f"turn {turn['generation']} was silent {-after_ms:.0f} ms before its interruption")
-            last.append(max(0.0, after_ms))
-    return {
-        "interrupt_last_sample_p50_ms_1": percentile(last, 50),
-        "interrupt_last_sample_p99_ms_1": percentile(last, 99),
-        "interrupt_cuts_1": len(last),
-    }
+@asynccontextmanager
+async def crowd(node: Node, sessions: int, **fields: Any) -> AsyncIterator[list[Client]]:
+    """So many connected sessions, whose receivers only count."""
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(Client(node.base)) for _ in range(sessions)]
+        for client in clients:
+            client.receiver = LightReceiver()
+            await client.create(**fields)
+            await client.connect()
+            client.receiver.stop_reading()
+        yield clients
 
 
-async def steady(node: Node, seconds: float) -> dict[str, Any]:
-    """Frame rate at the receiver, and what one session costs: CPU with it minus CPU without it."""
-    processes = node.processes()
-    rtc, inference = processes["rtc-0"], processes["inference-0"]
-    empty = await _cpu((rtc, inference), seconds)
-    async with Client(node.base) as client:
-        await client.create()
-        await client.connect()
+async def speak_on(clients: list[Client]) -> None:
+    """Let all of them speak for the next minutes; returns when all do."""
+    turns = [await client.call("POST", "/speak", {"text": LONG_TEXT}) for client in clients]
+    await asyncio.gather(*(_wait_started(c, turn["generation"]) for c, turn in zip(clients, turns, strict=True)))
+
+
+async def first_frame(node: Node, connects: int) -> dict[str, Any]:
+    """Offer sent → first picture decoded at the receiver, ICE and DTLS included; the session waits, loaded."""
+    taken: list[float] = []
+    for _ in range(connects):
+        async with Client(node.base) as client:
+            await client.create()
+            sdp = await client.receiver.offer()
+            began = time.monotonic()
+            answer = await client.call("POST", "/webrtc/offer", {"sdp": sdp, "type": "offer"})
+            await client.receiver.accept(answer["sdp"])
+            await asyncio.wait_for(client.receiver.first_picture.wait(), 60)
+            taken.append((time.monotonic() - began) * 1000)
+    return {"first_frame_ms": percentile(taken, 50), "first_frame_max_ms": percentile(taken, 100)}
+
+
+async def steady(node: Node, clients: list[Client], seconds: float, empty: list[float]) -> dict[str, Any]:
+    """All speak: frame rates at the receivers, gaps at the sender, CPU of a session (without what none costs)."""
+    sessions, workers = len(clients), _media_workers(node)
+    figures: dict[str, Any] = {}
+    if sessions == 1:
         await asyncio.sleep(4.5)  # the idle loop's next entry is at most 2 s away, its encoding takes another
-        idle = await _cpu((rtc, inference), seconds)
-        turn = await client.call("POST", "/speak", {"text": LONG_TEXT})
-        await _wait_started(client, turn["generation"])
-        await asyncio.sleep(1)
-        before = len(client.receiver.pictures)
-        speaking = await _cpu((rtc, inference), seconds)
-        arrivals = [at for at, *_ in client.receiver.pictures[before:]]
-    gaps = np.diff(arrivals) * 1000
-    return {
-        "fps_1": round((len(arrivals) - 1) / (arrivals[-1] - arrivals[0]), 2),
-        "gap_p99_ms_1": percentile(list(gaps), 99),
-        "cpu_speaking_core": round(sum(speaking) - sum(empty), 4),
-        "cpu_speaking_rtc_core": round(speaking[0] - empty[0], 4),
-        "cpu_idle_core": round(sum(idle) - sum(empty), 4),
-        "cpu_workers_without_session_core": round(sum(empty), 4),
+        figures["cpu_idle_core"] = round(sum(await _cpu(workers, seconds)) - sum(empty), 4)
+    await speak_on(clients)
+    await asyncio.sleep(1)
+    before = [len(receiver.arrivals) for receiver in _receivers(clients)]
+    rtc, inference = await _cpu(workers, seconds)
+    rates = [_rate(receiver.arrivals[n:]) for receiver, n in zip(_receivers(clients), before, strict=True)]
+    gaps = await _sender_gaps(node, clients)
+    speaking, in_rtc = rtc + inference - sum(empty), rtc - empty[0]
+    suffix = "" if sessions == 1 else f"_{sessions}"
+    return figures | {
+        f"fps_{sessions}": round(min(rates), 2),
+        f"gap_p99_ms_{sessions}": max(gaps),
+        f"cpu_speaking_core{suffix}": round(speaking / sessions, 4),
+        f"cpu_speaking_rtc_core{suffix}": round(in_rtc / sessions, 4),
     }
+
+
+async def cpu_without_sessions(node: Node, seconds: float) -> list[float]:
+    """Cores used by rtc and inference while nobody is there."""
+    return await _cpu(_media_workers(node), seconds)
+
+
+def _media_workers(node: Node) -> tuple[psutil.Process, ...]:
+    processes = node.processes()
+    return processes["rtc-0"], processes["inference-0"]
+
+
+def _receivers(clients: list[Client]) -> list[LightReceiver]:
+    return [client.receiver for client in clients if isinstance(client.receiver, LightReceiver)]
+
+
+def _rate(arrivals: list[float]) -> float:
+    return (len(arrivals) - 1) / (arrivals[-1] - arrivals[0])
+
+
+async def _sender_gaps(node: Node, clients: list[Client]) -> list[float]:
+    """The longest of a hundred gaps between pictures handed to RTP, of the last 20 s, of each session."""
+    await asyncio.sleep(1.5)  # heartbeats carry them, one a second
+    async with clients[0].http.get(f"{node.base}/metrics") as response:
+        exposed = await response.text()
+    wanted = 'opentalking_playout{figure="picture_gap_p99_ms",session_id="%s"} '
+    lines = exposed.splitlines()
+    found = [float(line.split()[-1]) for line in lines for c in clients if line.startswith(wanted % c.session_id)]
+    if len(found) != len(clients):
+        raise RuntimeError(f"/metrics tells the gaps of {len(found)} of {len(clients)} sessions")
+    return found
 
 
 async def _cpu(processes: tuple[psutil.Process, ...], seconds: float) -> list[float]:

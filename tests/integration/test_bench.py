@@ -13,11 +13,20 @@ pytestmark = pytest.mark.integration
 
 KEYS = {
     "own_latency_p95_ms",
-    "interrupt_last_sample_p99_ms_1",
-    "fps_1",
+    *(f"interrupt_last_sample_p99_ms_{sessions}" for sessions in (1, 4, 8)),
+    *(f"interrupt_idle_frame_p99_ms_{sessions}" for sessions in (1, 4, 8)),
+    "interrupt_stale_samples",
+    "ring_handoff_p50_us",
+    "ring_frames_per_s",
+    "skew_p95_ms",
+    "skew_slope_ms_per_h",
+    *(f"fps_{sessions}" for sessions in (1, 4, 8)),
+    *(f"gap_p99_ms_{sessions}" for sessions in (1, 4, 8)),
     "cpu_speaking_core",
     "cpu_speaking_rtc_core",
     "cpu_idle_core",
+    "first_frame_ms",
+    *(f"rss_mb.{process}" for process in ("api", "speech-0", "inference-0", "rtc-0")),
 }
 
 
@@ -36,5 +45,6 @@ async def test_a_quick_run_writes_every_figure_as_a_flat_number(tmp_path):
     figures = json.loads(output.read_text())
     assert figures.keys() >= KEYS
     assert all(isinstance(figures[key], int | float) for key in KEYS)
-    assert figures["fps_1"] > 0 and figures["cpu_speaking_core"] > 0
+    assert figures["fps_8"] > 0 and figures["cpu_speaking_core"] > 0
+    assert figures["interrupt_stale_samples"] == 0
     assert "promise <=" in printed.decode()

@@ -90,7 +90,7 @@ class Watcher(Receiver):
         with contextlib.suppress(MediaStreamError):
             while True:
                 frame = await track.recv()
-                self.seen.append((self._moment("video", frame.pts), reading_of(*_planes(frame))))
+                self.seen.append((self._moment("video", frame.pts), reading_of(*planes(frame))))
                 self.first_picture.set()
                 self._arrived.set()
 
@@ -125,7 +125,7 @@ async def watch_anew(client: Client) -> Watcher:
     return watcher
 
 
-def _planes(frame: VideoFrame) -> list[np.ndarray]:
+def planes(frame: VideoFrame) -> list[np.ndarray]:
     """Y, U and V of a yuv420p frame, uint8 (rows, columns), not copied."""
     return [
         np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
