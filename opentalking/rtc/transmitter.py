@@ -66,7 +66,7 @@ class Transmitter:
 
     @property
     def gap_p99_ms(self) -> float:
-        """The longest of a hundred gaps between pictures that were handed to RTP in the last 20 s; 0 before the first."""
+        """The longest of a hundred gaps between pictures handed to RTP in the last 20 s; 0 before the first."""
         gaps = sorted(after - before for before, after in pairwise(self._sent_at))
         return gaps[-1 - len(gaps) // 100] * 1000 if gaps else 0.0
 
