@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: Annotated[str, _doc("Comma-separated origins allowed to call the API; empty: same origin only")] = ""
     speech_workers: Annotated[Count, _doc("Speech processes")] = 1
     inference_workers: Annotated[Count, _doc("Inference processes")] = 1
-    rtc_workers: Annotated[Count, _doc("RTC processes")] = 1
+    rtc_workers: Annotated[int, Meta(ge=0), _doc("RTC processes; 0: one for every four cores")] = 0
     max_sessions: Annotated[Count, _doc("Sessions a node accepts at once")] = 16
     session_idle_timeout_s: Annotated[
         Seconds, _doc("A session without a connected browser ends after this, seconds")

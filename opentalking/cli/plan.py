@@ -27,6 +27,7 @@ from opentalking.cli import ports
 from opentalking.config import Settings, env_name
 
 _SOCKET_PATH_BYTES = 90  # 107 fit in sockaddr_un; supervisord binds `<path>.<pid>` first
+_CORES_PER_RTC = 4  # one process keeps about 15 speaking sessions (docs/promises.md); the faces need the other cores
 _REDIS_PORT = 6379
 _CLOSING_S = 5  # a stage that has drained closes its sessions within this, supervisord kills it after
 
@@ -98,6 +99,7 @@ def make_plan(settings: Settings, environ: Mapping[str, str]) -> Plan:
     if llm_embedded:
         port = ports.wanted("OPENTALKING_LLM_PORT", settings.llm_port) if settings.llm_port else ports.any_free()
         changes |= {"llm_port": port, "llm_base_url": f"http://127.0.0.1:{port}/v1"}
+    changes["rtc_workers"] = settings.rtc_workers or max(1, (os.cpu_count() or 1) // _CORES_PER_RTC)
     effective = msgspec.structs.replace(settings, **changes)
     return Plan(
         settings=effective,

@@ -30,7 +30,7 @@ def test_without_any_source_the_defaults_hold(env_file: Path) -> None:
 def test_the_file_is_over_the_default_and_the_process_over_the_file(env_file: Path) -> None:
     env_file.write_text("OPENTALKING_API_PORT=8100\nOPENTALKING_FLASHTALK_TTS_TAIL_FADE_MS=40\n")
     loaded = load(env_file, OPENTALKING_API_PORT="8200")
-    assert (loaded.api_port, loaded.flashtalk_tts_tail_fade_ms, loaded.rtc_workers) == (8200, 40, 1)
+    assert (loaded.api_port, loaded.flashtalk_tts_tail_fade_ms, loaded.speech_workers) == (8200, 40, 1)
 
 
 def test_the_file_in_the_working_folder_is_read_unless_another_is_named(
@@ -98,7 +98,7 @@ def test_a_line_without_a_value_is_named(env_file: Path) -> None:
     [
         ("API_PORT", "eighty", "OPENTALKING_API_PORT='eighty': Expected `int`, got `str`"),
         ("API_PORT", "65536", "OPENTALKING_API_PORT='65536': Expected `int` <= 65535"),
-        ("RTC_WORKERS", "0", "OPENTALKING_RTC_WORKERS='0': Expected `int` >= 1"),
+        ("SPEECH_WORKERS", "0", "OPENTALKING_SPEECH_WORKERS='0': Expected `int` >= 1"),
         ("VIDEO_CODEC", "av1", "OPENTALKING_VIDEO_CODEC='av1': Invalid enum value 'av1'"),
         ("PEER_GRACE_S", "-1", "OPENTALKING_PEER_GRACE_S='-1': Expected `float` >= 0.0"),
     ],

@@ -85,6 +85,16 @@ def test_supervisord_reads_the_configuration_with_the_plans_environment(tmp_path
     assert programs["api"].command == f'"{sys.executable}" -m api'
 
 
+@pytest.mark.parametrize(("cores", "processes"), [(1, 1), (2, 1), (7, 1), (8, 2), (32, 8)])
+def test_one_rtc_process_runs_for_every_four_cores_unless_told_otherwise(tmp_path, monkeypatch, cores, processes):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    plan = plan_for(tmp_path)
+    assert [name for name in plan.processes if name.startswith("rtc")] == [f"rtc-{n}" for n in range(processes)]
+    assert plan.environ["OPENTALKING_RTC_WORKERS"] == str(processes)
+    told = plan_for(tmp_path, OPENTALKING_RTC_WORKERS="3")
+    assert told.environ["OPENTALKING_RTC_WORKERS"] == "3"
+
+
 def test_a_folder_named_api_where_the_user_stands_is_not_ours(tmp_path):
     (tmp_path / "api").mkdir()
     (tmp_path / "api" / "__init__.py").touch()
