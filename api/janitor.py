@@ -27,7 +27,7 @@ from shm.presence import is_present
 log = logging.getLogger(__name__)
 
 SWEEP_S = 0.5
-GONE_S = 1.0
+GONE_S = 1.2
 LEASE_S = 4.0
 IDLE_MARGIN_S = 10.0
 CLOSING_S = 5.0  # an API process that died between two steps left it so

@@ -101,8 +101,8 @@ class RenderSession:
             return False
         if slot.generation != self._generation:  # a new turn; whatever of the old one is left belongs to nobody
             self.board.raise_generation(slot.generation)
-            self.board.write_begun(slot.generation)
             self.abandon_turn()
+        self.board.write_begun(slot.generation)
         info, model_pcm, playback = unpack_pcm(slot.payload)
         self._sounds.append(_Sound(info, playback.copy()))
         chunk = AudioChunk(model_pcm.copy(), MODEL_RATE)

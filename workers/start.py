@@ -27,15 +27,12 @@ def run_worker(role: Role, service: str) -> None:
     reap_nodes(Path("/dev/shm"), "opentalking-")
     node = NodeFolder(config.shm_root)
     number = os.environ.get("OPENTALKING_WORKER_NUMBER", "0")
-    presence = Presence(config.shm_root, f"{role}-{number}")
+    Presence(config.shm_root, f"{role}-{number}")  # until the kernel sees us go: not a moment sooner
     import uvloop
 
     _log_as(role, config)
-    try:
-        uvloop.run(_live(role, number, config, node, service))
-    finally:
-        presence.close()
-        node.close()
+    uvloop.run(_live(role, number, config, node, service))
+    node.close()
 
 
 async def _live(role: Role, number: str, config: Settings, node: NodeFolder, service: str) -> None:

@@ -36,6 +36,8 @@ async def follow(request: web.Request) -> web.StreamResponse:
                 await sse.write(request, response, opening)
                 async for frame in frames:
                     await sse.write(request, response, frame)
+            except asyncio.CancelledError:  # the process is going: the stream ends as it should, and is asked for again
+                pass
             except ConnectionError as error:
                 log.info("events of %s: %s", session.session_id, error)
     return response

@@ -53,15 +53,15 @@ def longest_gap_ms(samples: np.ndarray, hertz: int) -> int:
     return int(np.diff(sounds(samples, hertz)).max() - 1) * 20
 
 
-def lost_frames(receiver: Receiver) -> int:
-    """Pictures that were missing between the first and the last, by their time stamps."""
-    steps = np.diff([stamp for _, stamp, _ in receiver.pictures])
+def lost_frames(receiver: Receiver, since: float) -> int:
+    """Pictures that were missing among those that came after that moment, by their time stamps."""
+    steps = np.diff([stamp for at, stamp, _ in receiver.pictures if at >= since])
     return int(sum(max(0, round(step / FRAME_TICKS) - 1) for step in steps))
 
 
-def lost_packets(receiver: Receiver) -> int:
-    """Packets of sound that were missing between the first and the last, by their time stamps."""
-    steps = np.diff(receiver.sound_pts)
+def lost_packets(receiver: Receiver, since: float) -> int:
+    """Packets of sound that were missing among those that came after that moment, by their time stamps."""
+    steps = np.diff([stamp for (at, _), stamp in zip(receiver.sound, receiver.sound_pts, strict=False) if at >= since])
     return int(sum(max(0, round(step / PACKET_TICKS) - 1) for step in steps))
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,28 +82,36 @@ async def nothing_left(pair: Node) -> AsyncIterator[None]:
     assert Traces.of(pair) == before
 
 
-async def killed(node: Node, name: str) -> Any:
-    """The process that was killed."""
+@dataclass(frozen=True)
+class Death:
+    """When which process was killed."""
+
+    pid: int
+    at: float
+
+
+def kill(node: Node, name: str) -> Death:
     process = process_of(node, name)
+    at = time.time()
     process.kill()
-    return process
+    return Death(process.pid, at)
 
 
-async def is_back(node: Node, name: str, killed: Any) -> None:
+async def is_back(node: Node, name: str, death: Death) -> None:
     def running_anew() -> bool:
-        return Supervisor(node).running().get(name, killed.pid) != killed.pid
+        return Supervisor(node).running().get(name, death.pid) != death.pid
 
     await eventually(running_anew, f"supervisord has {name} back")
 
 
-async def lost_nothing(client: Client, turn: dict[str, Any], hertz: int) -> None:
+async def lost_nothing(client: Client, turn: dict[str, Any], hertz: int, since: float) -> None:
     """The turn is still spoken, without a hole in sound or picture, and ends when it is told to."""
     assert (await client.call("GET", ""))["state"] == "speaking"
     await client.call("POST", "/interrupt")
     ended = await client.events.wait("speech.ended", lambda data: data["generation"] == turn["generation"])
     assert spoken(hertz, sentences=12).startswith(ended["text"])
     assert "error" not in client.events.names()
-    assert (lost_frames(client.receiver), lost_packets(client.receiver)) == (0, 0)
+    assert (lost_frames(client.receiver, since), lost_packets(client.receiver, since)) == (0, 0)
     assert longest_gap_ms(client.receiver.samples(), hertz) <= 20  # sentences fade at their edges
 
 
@@ -115,7 +124,7 @@ async def test_a_killed_worker_hurts_its_own_session_alone_and_that_one_recovers
     assert name != await worker_of(other, role)
     lost = await speaks(hurt, 440) if state == "speaking" else None
     whole = await speaks(other, 880)
-    process = await killed(pair, name)
+    death = kill(pair, name)
     if lost is not None:
         assert (await hurt.events.wait("error"))["code"] == "WORKER_RESTARTED"
         ended = await hurt.events.wait("speech.ended", lambda data: data["generation"] == lost["generation"])
@@ -127,8 +136,8 @@ async def test_a_killed_worker_hurts_its_own_session_alone_and_that_one_recovers
         await hurt.reconnect()
     await speaks_again(hurt)
     assert hurt.events.names().count("error") == (1 if lost else 0)
-    await lost_nothing(other, whole, 880)
-    await is_back(pair, name, process)
+    await lost_nothing(other, whole, 880, death.at)
+    await is_back(pair, name, death)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -137,15 +146,15 @@ async def test_when_the_api_is_killed_nobody_notices_and_no_event_is_missed(
 ) -> None:
     turn = await speaks(hurt, 440) if state == "speaking" else None
     whole = await speaks(other, 880)
-    process = await killed(pair, "api")
+    death = kill(pair, "api")
     await other.receiver.hear_more(1000)
     for client in (hurt, other):
         await follow_again(client)
-    await is_back(pair, "api", process)
+    await is_back(pair, "api", death)
     if turn is not None:
-        await lost_nothing(hurt, turn, 440)
+        await lost_nothing(hurt, turn, 440, death.at)
     await speaks_again(hurt)
-    await lost_nothing(other, whole, 880)
+    await lost_nothing(other, whole, 880, death.at)
     for client in (hurt, other):
         ids = [tuple(map(int, id_.split("-"))) for id_, _, _ in client.events.seen]
         assert ids == sorted(set(ids)), "each event once and in order"
@@ -170,13 +179,13 @@ async def test_when_redis_is_killed_the_sound_goes_on_and_the_sessions_are_there
 ) -> None:
     turn = await speaks(hurt, 440) if state == "speaking" else None
     whole = await speaks(other, 880)
-    process = await killed(pair, "redis")
+    death = kill(pair, "redis")
     await other.receiver.hear_more(3000)
-    await is_back(pair, "redis", process)
+    await is_back(pair, "redis", death)
     if turn is not None:
-        await lost_nothing(hurt, turn, 440)
+        await lost_nothing(hurt, turn, 440, death.at)
     await speaks_again(hurt)
-    await lost_nothing(other, whole, 880)
+    await lost_nothing(other, whole, 880, death.at)
     async with Client(pair.base) as late:
         await late.create()
         await late.connect()
@@ -186,11 +195,11 @@ async def test_when_redis_is_killed_the_sound_goes_on_and_the_sessions_are_there
 async def test_while_redis_stands_still_the_sound_goes_on_and_what_was_asked_meanwhile_is_done_once(
     pair: Node, nothing_left: None, hurt: Client, other: Client
 ) -> None:
-    turn, whole = await speaks(hurt, 440), await speaks(other, 880)
+    turn, whole, since = await speaks(hurt, 440), await speaks(other, 880), time.time()
     server = process_of(pair, "redis")
     server.send_signal(signal.SIGSTOP)
     try:
-        asked = asyncio.create_task(hurt.call("POST", "/speak", {"text": "[660] Said once, and only once."}))
+        asked = asyncio.create_task(hurt.call("POST", "/speak", {"text": "[660] This is said only once."}))
         await other.receiver.hear_more(2000)
         assert not asked.done()
     finally:
@@ -198,12 +207,12 @@ async def test_while_redis_stands_still_the_sound_goes_on_and_what_was_asked_mea
     answer = await asked
     await hurt.events.wait("speech.ended", lambda data: data["generation"] == turn["generation"])
     ended = await hurt.events.wait("speech.ended", lambda data: data["generation"] == answer["generation"])
-    assert (ended["text"], ended["interrupted"]) == ("[660] Said once, and only once.", False)
+    assert (ended["text"], ended["interrupted"]) == ("[660] This is said only once.", False)
     await hurt.receiver.hear_more(1000)
     assert abs(duration_ms(hurt.receiver.samples(), 660) - 60 * len(ended["text"])) < 200
     assert longest_gap_ms(hurt.receiver.samples(), 440) <= 20
     await speaks_again(hurt)
-    await lost_nothing(other, whole, 880)
+    await lost_nothing(other, whole, 880, since)
 
 
 @pytest.fixture(scope="module")
@@ -225,17 +234,17 @@ async def test_a_killed_language_model_ends_the_turn_that_waits_for_it_and_answe
         if state == "speaking":
             turn = await hurt.call("POST", "/chat", {"prompt": "Tell me a long story about the sea."})
             await hurt.events.wait("llm")
-        process = await killed(embedded, "llm")
+        death = kill(embedded, "llm")
         if state == "speaking":
             ended = await hurt.events.wait("speech.ended", lambda data: data["generation"] == turn["generation"])
             errors = [data["code"] for _, name, data in hurt.events.seen if name == "error"]
             assert errors == ["LLM_FAILED"] or not ended["interrupted"]  # it may have written all of it by then
-        await is_back(embedded, "llm", process)
+        await is_back(embedded, "llm", death)
         await eventually(lambda: answers(embedded), "the model is loaded")
         turn = await hurt.call("POST", "/chat", {"prompt": "Say hello."})
         ended = await hurt.events.wait("speech.ended", lambda data: data["generation"] == turn["generation"])
         assert ended["text"] and not ended["interrupted"]
-        await lost_nothing(other, whole, 880)
+        await lost_nothing(other, whole, 880, death.at)
 
 
 def answers(node: Node) -> bool:
@@ -256,7 +265,7 @@ async def test_what_was_said_before_the_speech_process_died_is_remembered_after(
     second = await hurt.call("POST", "/chat", {"prompt": "Tell me more."})
     sentence = "[440] This goes on for a while longer."
     await hurt.events.wait("subtitle.chunk", lambda data: data["fragment"] == 1)
-    await killed(pair, await worker_of(hurt, "speech"))
+    kill(pair, await worker_of(hurt, "speech"))
     ended = await hurt.events.wait("speech.ended", lambda data: data["generation"] == second["generation"])
     assert ended["text"].startswith(sentence) and spoken(440).startswith(ended["text"])
     llm.reply = "[440] Yes."

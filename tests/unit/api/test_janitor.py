@@ -78,7 +78,7 @@ async def test_a_session_whose_worker_is_gone_ends_with_the_reason(
     clock.seconds += GONE_S - 0.1
     await janitor.sweep()
     assert len(await store.list_sessions()) == 1, "missing for a moment is not gone"
-    clock.seconds += 0.1
+    clock.seconds += 0.2
     await janitor.sweep()
     session = await store.get_session(SID)
     assert session is not None and session.last_error is not None
