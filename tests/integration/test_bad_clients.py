@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from tests.integration.conftest import TONES, running
-from tests.integration.crashing import longest_gap_ms, lost_frames, lost_packets, speaks, speaks_again
+from tests.integration.crashing import is_undisturbed, longest_gap_ms, speaks, speaks_again
 from tests.integration.tones import duration_ms, eventually
 from tests.support.client import Client, Events, Receiver
 from tests.support.footprint import metrics
@@ -58,10 +58,10 @@ async def undisturbed(node: Node) -> AsyncIterator[Client]:
         await speaks(other, 880, sentences=40)
         since = time.time()
         yield other
+        await is_undisturbed(other.receiver, since)
         await other.call("POST", "/interrupt")
         await other.events.wait("speech.ended")
         assert longest_gap_ms(other.receiver.samples(), 880) <= 20  # sentences fade at their edges
-        assert (lost_frames(other.receiver, since), lost_packets(other.receiver, since)) == (0, 0)
         assert "error" not in other.events.names()
 
 
@@ -167,7 +167,8 @@ async def test_a_client_that_loses_a_third_of_the_packets_sees_and_hears_on(pati
     assert max(np.diff(stamps)) <= 90_000 * 2  # it never stands still for long
     assert len(arrivals.sound) > 12 * 50 / 2  # of which two thirds arrive
     assert len(arrivals.keyframes) > 5
-    assert np.diff(sorted(arrivals.keyframes)).min() / 90 >= KEYFRAME_INTERVAL_MS - 40  # the frame it was asked in
+    span_ms = (max(arrivals.keyframes) - min(arrivals.keyframes)) / 90
+    assert len(arrivals.keyframes) - 2 <= span_ms / KEYFRAME_INTERVAL_MS  # one more in a span, and one that came late
 
 
 async def ask_for_keyframes(receiver: Receiver) -> None:
@@ -215,7 +216,7 @@ async def test_an_offer_that_cannot_be_answered_leaves_the_connection_as_it_is(p
     assert ended["interrupted"] is False
     await bad.receiver.hear_more(200)
     assert duration_ms(bad.receiver.samples(), 440) > 8000
-    assert lost_frames(bad.receiver, since) == 0
+    await is_undisturbed(bad.receiver, since)
 
 
 @pytest.mark.parametrize("how", ["never follows it up", "never shakes hands"])
