@@ -72,9 +72,7 @@ async def is_undisturbed(receiver: Receiver, since: float) -> None:
     until = time.time()
     if lost := lost_frames(receiver, since):
         await receiver.hear_more((until - since) * 1000)
-        assert lost_frames(receiver, until) >= lost, (
-            f"{lost} pictures lost, fewer in as long a time without a crash"
-        )
+        assert lost_frames(receiver, until) >= lost, f"{lost} pictures lost, fewer in as long a time without a crash"
 
 
 def redis_server(node: Node) -> Any:
