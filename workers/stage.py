@@ -225,7 +225,7 @@ class StageSession:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("%s: %s", self._session.session_id, error)
+            log.warning("%s", self._session.session_id, exc_info=error)
 
     async def _drop_peer(self) -> None:
         peer, self._peer = self._peer, None

@@ -147,8 +147,19 @@ class Client:
         deadline, backoff = time.monotonic() + patience_s, Backoff()
         while True:
             try:
-                return await run()
+                return await _heeding_cancellation(run())
             except LOST as error:
                 if time.monotonic() >= deadline:
                     raise StoreUnavailable(f"Redis did not answer for {patience_s:g} s: {error}") from error
             await backoff.wait()
+
+
+async def _heeding_cancellation(call: Awaitable[T]) -> T:
+    """Await, and be cancelled although redis-py may not have been: it sends inside asyncio.wait_for, which before
+    Python 3.12 drops a cancellation that comes just when the sending is done. A loop that was told to stop went on."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    result = await call
+    if task is not None and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result

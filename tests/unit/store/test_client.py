@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import uvloop
 from redis.asyncio import Redis
 
 from opentalking.store import Store, StoreUnavailable, client
@@ -75,3 +76,44 @@ async def test_a_lease_whose_holder_fell_silent_is_handed_on(store: Store, redis
         assert 4000 < await redis.pttl("opentalking:lease:janitor") <= 5000
         await redis.delete("opentalking:lease:janitor")  # as its time to live would
     assert await store.hold_lease("janitor", "api-2", 5)
+
+
+def test_a_cancelled_call_never_returns_as_if_nothing_had_been(redis_url: str) -> None:
+    """On uvloop, as in the workers: there, redis-py drops the cancellation of a call that is just being sent."""
+
+    async def cancelled_after(store: Store, steps: int) -> bool:
+        call = asyncio.create_task(store._call("INCR", "cancelled"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait([call])
+        return call.cancelled()
+
+    async def run() -> list[bool]:
+        store = await Store.connect(redis_url)
+        heeded = [await cancelled_after(store, steps) for steps in (0, 1, 2, 3) * 10]
+        await store.close()
+        return heeded
+
+    assert all(uvloop.run(run()))
+
+
+async def test_a_call_whose_time_is_up_raises_that_and_a_cleanup_after_a_cancellation_can_still_call(
+    store: Store,
+) -> None:
+    async def cleans_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await store._call("SET", "cleaned", "up")
+            await store._call("APPEND", "cleaned", " twice")
+
+    task = asyncio.create_task(cleans_up())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert await store._call("GET", "cleaned") == "up twice"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await store._call("GET", "cleaned")
