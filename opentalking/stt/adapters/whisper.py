@@ -28,7 +28,7 @@ from opentalking.types import MODEL_RATE, AudioChunk, Float32, Int16
 PADDING_S = 5.0
 WINDOW_S = 28.0  # of Whisper's 30: at least 2 s of padding remain
 EARLIEST_CUT_S = 20.0  # a longer utterance is cut where it is quietest between here and the window's end
-_LONGEST_MEL = 3000  # frames, 30 s
+_LONGEST = 30 * MODEL_RATE  # samples that Whisper takes
 _QUIET_S = 0.2
 _SHORTEST_S = 0.1
 _SILENT = 30  # amplitude of s16 that no microphone stays under while somebody speaks
@@ -100,8 +100,8 @@ class _Engine:
 
     def transcribe(self, samples: Float32) -> str:
         """At most 28 s of float32 in -1..1."""
-        padded = np.pad(samples, (0, int(PADDING_S * MODEL_RATE)))
-        encoded = self._model.encode(self._view(log_mel(padded)[None, :, :_LONGEST_MEL]))
+        padding = min(int(PADDING_S * MODEL_RATE), _LONGEST - len(samples))
+        encoded = self._model.encode(self._view(log_mel(np.pad(samples, (0, padding)))[None]))
         prompt = [_START, _NO_TIMES]
         if self._model.is_multilingual:
             prompt[1:1] = [self._language or self._model.detect_language(encoded)[0][0][0], _TRANSCRIBE]
