@@ -32,8 +32,8 @@ _LONGEST = 30 * MODEL_RATE  # samples that Whisper takes
 _QUIET_S = 0.2
 _SHORTEST_S = 0.1
 _SILENT = 30  # amplitude of s16 that no microphone stays under while somebody speaks
-_REPETITION_PENALTY = 1.1
-_TOKENS_PER_S, _SPARE_TOKENS = 6, 10  # speech has three or four a second: a decoder that raves ends there
+_REPETITION_PENALTY = 1.05  # at 1.0 a short utterance may come twice; at 1.1 a long one loses small words
+_TOKENS_PER_S, _SPARE_TOKENS = 8, 10  # fast speech has six or seven a second: a decoder that raves ends there
 _NO_SPEECH, _UNLIKELY = 0.6, -1.0  # both together: Whisper's own rule for "nobody spoke"
 _START, _TRANSCRIBE, _NO_TIMES = "<|startoftranscript|>", "<|transcribe|>", "<|notimestamps|>"
 
@@ -105,12 +105,13 @@ class _Engine:
         prompt = [_START, _NO_TIMES]
         if self._model.is_multilingual:
             prompt[1:1] = [self._language or self._model.detect_language(encoded)[0][0][0], _TRANSCRIBE]
+        most = _SPARE_TOKENS + int(_TOKENS_PER_S * len(samples) / MODEL_RATE)
         (result,) = self._model.generate(
             encoded,
             [prompt],
             beam_size=1,
             repetition_penalty=_REPETITION_PENALTY,
-            max_length=len(prompt) + _SPARE_TOKENS + int(_TOKENS_PER_S * len(samples) / MODEL_RATE),
+            max_length=2 * most,  # half of it is for a prompt, in CTranslate2's counting
             return_no_speech_prob=True,
             return_scores=True,
         )
