@@ -21,8 +21,8 @@ STORY = (
     "coffee in one hand and a letter from his sister in the other. She lived by the sea, in a small white house with a "
     "blue door. Every summer he took the children to visit her, and they swam until their fingers were cold. This year "
     "the bridge was closed, so the journey took two hours longer than before. When they finally arrived, the table was "
-    "set for dinner, and the whole family sat together in the garden until the stars came out. In the morning they walked "
-    "to the market and bought bread, apples, and a kite for the youngest boy."
+    "set for dinner, and the whole family sat together in the garden until the stars came out. In the morning they "
+    "walked to the market and bought bread, apples, and a kite for the youngest boy."
 )
 NOISE = np.random.default_rng(1)
 
