@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +27,7 @@ from workers import links
 
 TAKEN_S = 10.0  # a worker that restarts is back long before
 REPLY_SLACK_S = 5.0  # the worker's own bound comes first
+LOOK_S = 5.0  # between two looks at whether the session still lives
 _SAMPLE = 2  # bytes
 
 _STATUSES = {"speech_empty": 400, "stt_failed": 502, "stt_timeout": 504, "worker_restarted": 503, "session_left": 409}
@@ -38,6 +40,7 @@ class Microphone:
         """Raises ApiError: 503 other_node, 503 session_loading, 409 session_left, 409 microphone_busy."""
         self._settings = settings
         self._store = store
+        self._session_id = session.session_id
         self._number = secrets.randbits(64)
         self._open = False
         self._odd = b""
@@ -87,14 +90,24 @@ class Microphone:
 
     async def result(self) -> dict[str, Any]:
         """What was understood: `text`, and the `generation` of the turn it became. Raises ApiError."""
-        bound_s = self._settings.stt_timeout_s + REPLY_SLACK_S
-        reply = await self._store.wait_reply(reply_key(self._number), bound_s)
-        if reply is None:
-            raise ApiError(504, "stt_timeout", f"the speech worker did not answer within {bound_s:g} s")
+        reply = await self._reply()
         if "text" not in reply:
             code = str(reply.get("code", "stt_failed"))
             raise ApiError(_STATUSES.get(code, 502), code, str(reply.get("detail", "speech was not recognised")))
         return reply
+
+    async def _reply(self) -> dict[str, Any]:
+        """The worker's; one that will not come, because the session is over, is not waited for long."""
+        bound_s = self._settings.stt_timeout_s + REPLY_SLACK_S
+        deadline = time.monotonic() + bound_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            reply = await self._store.wait_reply(reply_key(self._number), min(left_s, LOOK_S))
+            if reply is not None:
+                return reply
+            session = await self._store.get_session(self._session_id)
+            if session is None or session.ended:
+                raise ApiError(409, "session_left", f"session {self._session_id} is over")
+        raise ApiError(504, "stt_timeout", f"the speech worker did not answer within {bound_s:g} s")
 
     async def _put(self, flags: MicFlags, content: bytes | memoryview = b"") -> None:
         try:

@@ -177,11 +177,16 @@ class Ear:
         finally:
             listening.task.cancel()
 
-    async def close(self) -> None:
-        """Whoever waits for an answer is told."""
-        self._forget()
+    async def close(self, restarting: bool = False) -> None:
+        """Whoever speaks, or waits for an answer, is told."""
+        told = {"code": "session_left", "detail": "the session was let go of"}
+        if restarting:
+            told = {"code": "worker_restarted", "detail": "the speech worker is restarting; say it again"}
         if self._answering is not None:
             self._answering.cancel()
             await asyncio.gather(self._answering, return_exceptions=True)
-            await self._tell(self._unanswered, {"code": "session_left", "detail": "the session was let go of"})
+            await self._tell(self._unanswered, told)
+        elif self._listening is not None:
+            await self._tell(self._listening.number, told)
+        self._forget()
         self._ring.close()

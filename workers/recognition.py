@@ -73,7 +73,7 @@ class Recognisers:
     def _loading(self, name: str) -> asyncio.Task[STTAdapter]:
         """Loaded once, however many ask meanwhile; one that failed is tried anew."""
         task = self._engines.get(name)
-        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+        if task is None:
             task = self._engines[name] = asyncio.create_task(self._load(name))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())  # the heartbeat tells it
         return task
@@ -84,13 +84,16 @@ class Recognisers:
             engine = await asyncio.to_thread(create_stt, name, self._config)
             await engine.warmup()
         except Exception as error:
-            self._failed[name] = str(error) or type(error).__name__
-            log.warning("recogniser %s: %s", name, self._failed[name])
+            del self._engines[name]
+            reason = str(error) or type(error).__name__
+            log.warning("recogniser %s: %s", name, reason)
+            if name in self._reasons:
+                self._failed[name] = reason
             raise
         return engine
 
     async def stop(self) -> None:
-        for task in self._engines.values():
+        for task in list(self._engines.values()):
             task.cancel()
             for engine in await asyncio.gather(task, return_exceptions=True):
                 if not isinstance(engine, BaseException):

@@ -35,6 +35,8 @@ from workers.recognition import Recognisers
 
 log = logging.getLogger(__name__)
 
+_STOPPED = "worker stopped"
+
 
 class SpeechService:
     """Voices, recognisers and the language model once a process; one ConversationSession and one Ear a session."""
@@ -164,7 +166,7 @@ class SpeechService:
 
     async def close(self, session_id: str, reason: str) -> None:
         conversation = self.sessions.pop(session_id)
-        await self._ears.pop(session_id).close()
+        await self._ears.pop(session_id).close(restarting=reason == _STOPPED)
         await conversation.close()
 
     async def drain(self, sessions: Sequence[Session], bound_s: float) -> None:
@@ -172,7 +174,7 @@ class SpeechService:
 
     async def stop(self) -> None:
         for session_id in list(self.sessions):
-            await self.close(session_id, "worker stopped")
+            await self.close(session_id, _STOPPED)
         if self._warming is not None:
             self._warming.cancel()
         for loading in self._voices.values():

@@ -236,6 +236,30 @@ async def test_who_waits_is_told_when_the_session_is_let_go_of(bench: Bench) -> 
         assert await refusal(microphone.result()) == (409, "session_left")
 
 
+@pytest.mark.parametrize(("restarting", "code"), [(False, (409, "session_left")), (True, (503, "worker_restarted"))])
+async def test_who_still_speaks_then_is_told_at_the_end(bench: Bench, restarting: bool, code: tuple[int, str]) -> None:
+    with bench.microphone() as microphone:
+        await microphone.begin(Utterance())
+        await microphone.write(SECOND)
+        await bench.recogniser.fed.wait()
+        assert bench.ear is not None
+        await bench.ear.close(restarting)
+        bench.ear = None
+        await microphone.end()
+        assert await refusal(microphone.result()) == code
+
+
+async def test_a_reply_is_not_waited_for_when_the_session_is_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.microphone.LOOK_S", 0.05)
+    bench.recogniser.hangs = True
+    speaking = asyncio.create_task(bench.say(SECOND))
+    await bench.recogniser.over.wait()
+    await bench.store.end_session(SID, "closed", "worker_lost:speech")
+    assert await refusal(speaking) == (409, "session_left")
+
+
 async def test_a_session_elsewhere_not_open_yet_or_gone_is_refused(bench: Bench) -> None:
     with pytest.raises(ApiError) as refused:
         bench.microphone(node="another")
