@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -35,6 +37,7 @@ _SILENT = 30  # amplitude of s16 that no microphone stays under while somebody s
 _REPETITION_PENALTY = 1.05  # at 1.0 a short utterance may come twice; at 1.1 a long one loses small words
 _TOKENS_PER_S, _SPARE_TOKENS = 8, 10  # fast speech has six or seven a second: a decoder that raves ends there
 _NO_SPEECH, _UNLIKELY = 0.6, -1.0  # both together: Whisper's own rule for "nobody spoke"
+_NICE = 10
 _START, _TRANSCRIBE, _NO_TIMES = "<|startoftranscript|>", "<|transcribe|>", "<|notimestamps|>"
 
 
@@ -45,7 +48,7 @@ class WhisperSTT:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="whisper")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="whisper", initializer=_step_back)
         self._engine: _Engine | None = None
 
     @classmethod
@@ -118,6 +121,11 @@ class _Engine:
         if result.no_speech_prob > _NO_SPEECH and result.scores[0] < _UNLIKELY:
             return ""
         return text_of(result.sequences[0])
+
+
+def _step_back() -> None:
+    """Let whoever keeps a clock go first: a decode is a burst of a whole core. The model's threads inherit it."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)  # of this thread alone, on Linux
 
 
 def windows(pcm: Int16) -> Iterator[Int16]:
