@@ -105,6 +105,7 @@ class StageSession:
         self._clip_path: Path | None = None
         self._peer: Peer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()  # browsers that are being let go
         self._leaving: asyncio.TimerHandle | None = None
         if session.peer in ("connected", "connecting"):  # to the process before this one
             self._wait_for_browser(worker.config.peer_grace_s, "peer_gone")
@@ -124,12 +125,12 @@ class StageSession:
                 offer_sdp, playout, clip, lambda codec: lambda: self._loops.get(path, clip, codec), self._executor
             )
         except BaseException:
-            await asyncio.shield(peer.close())
+            await self._let_go(peer)
             raise
         before, self._peer = self._peer, peer
         self._expect_connection()
         if before is not None:
-            await asyncio.shield(before.close())
+            await self._let_go(before)
         return sdp
 
     def figures(self) -> dict[str, float]:
@@ -229,13 +230,21 @@ class StageSession:
     async def _drop_peer(self) -> None:
         peer, self._peer = self._peer, None
         if peer is not None:
-            await asyncio.shield(peer.close())  # cancelled half-way, aiortc's own closing fails
+            await self._let_go(peer)
+
+    async def _let_go(self, peer: Peer) -> None:
+        """Close it to the end, whatever becomes of us: cancelled half-way, aiortc's own closing fails."""
+        closing = asyncio.create_task(peer.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        await asyncio.shield(closing)
 
     async def close(self) -> None:
         self._stop_waiting()
         for task in self._tasks:
             task.cancel()
         await self._drop_peer()
+        await asyncio.gather(*self._closing, return_exceptions=True)  # until then they look into the ring
         self._playout = None
         self._ring.close()
         self.board.close()

@@ -29,7 +29,7 @@ from opentalking.types import FPS, PACKET_SAMPLES, PLAYBACK_RATE, PLAYBACK_SAMPL
 
 _DECAY = np.linspace(1.0, 0.0, PLAYBACK_RATE * 5 // 1000, endpoint=False, dtype=np.float32)
 _FALLBACK = (0.55,)  # share of the idle face in the first frames after speech; then idle alone
-_PIXEL_BUFFERS = 4  # pictures in flight between here and the encoder, at most
+_PIXEL_BUFFERS = 6  # one is being made, four are on their way through the encoder, one is to spare
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class PlayoutObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What to show: `pixels` uint8 I420 (a buffer that stays untouched for three more frames), or None for the plain
+    """What to show: `pixels` uint8 I420 (a buffer that stays untouched for five more frames), or None for the plain
     idle face at `pose`."""
 
     pose: int

@@ -36,6 +36,8 @@ from opentalking.rtc.clock import MediaClock
 from opentalking.rtc.rtp import RtpStream, StreamParameters
 
 _REPORT_S = 1.0  # on average; varied by half, so that many sessions do not report in step (RFC 3550 6.2)
+_REPEATS = 2  # packets sent again, at most, for each that was sent: a client could ask for the same ones for ever
+_MOST_REPEATS = 512  # that much may be saved up
 _CNAME_ITEM = 1
 _MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 _ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
@@ -54,6 +56,7 @@ class RtpSender:
         self._stream: RtpStream | None = None
         self._cname = ""
         self._reports: asyncio.Task[None] | None = None
+        self._repeats_left = 0
         self.started = asyncio.Event()
         self.bandwidth_estimate: int | None = None  # bit/s, what the receiver last told (REMB)
         seam.take_over(sender, self.start, self.stop, self.handle_rtcp)
@@ -70,6 +73,7 @@ class RtpSender:
         for packet in self._stream.packetise(payloads, timestamp, time.time()):
             if not self._outlet.send_rtp(packet):
                 return
+            self._repeats_left = min(self._repeats_left + _REPEATS, _MOST_REPEATS)
 
     async def start(self, parameters: RTCRtpSendParameters) -> None:
         """aiortc's: the transport is connected."""
@@ -110,9 +114,13 @@ class RtpSender:
 
     def _retransmit(self, lost: Sequence[int]) -> None:
         for sequence in lost:
-            packet = self._stream.retransmit(sequence) if self._stream is not None else None
-            if packet is not None and not self._outlet.send_rtp(packet):
+            if self._repeats_left == 0:
                 return
+            packet = self._stream.retransmit(sequence) if self._stream is not None else None
+            if packet is not None:
+                self._repeats_left -= 1
+                if not self._outlet.send_rtp(packet):
+                    return
 
     async def _report(self) -> None:
         while True:

@@ -4,8 +4,8 @@
                           └──> picture ──> idle loop: looked up ────────> RTP
                                       └──> live: encoded in a thread ───> RTP, with the time stamp of its sound
 
-The sound never waits for a picture. A picture that comes while the last one is still being encoded waits for it, and
-gives way to the next.
+The sound never waits for a picture. Pictures that come while one is still being encoded wait for it, up to 120 ms; then
+the oldest gives way. Late pictures carry the time stamps of their sound, so a browser shows them in step.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from opentalking.types import FPS, PACKET_MS, PACKET_SAMPLES
 VIDEO_CLOCK_RATE = 90_000
 _VIDEO_TICKS = VIDEO_CLOCK_RATE * PACKET_MS // 1000  # of a picture's time stamp, per audio packet
 _GAPS = 20 * FPS
+_WAITING = 3  # pictures; with the one that is being encoded, as many as the playout leaves untouched
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
 
@@ -59,7 +60,7 @@ class Transmitter:
         mime_type = {"h264": "video/H264", "vp8": "video/VP8"}[stream.codec]
         self._packer: Any = get_encoder(RTCRtpCodecParameters(mimeType=mime_type, clockRate=VIDEO_CLOCK_RATE))
         self._encoding = False
-        self._next: tuple[int, Picture] | None = None
+        self._waiting: deque[tuple[int, Picture]] = deque(maxlen=_WAITING)
         self._failure: BaseException | None = None
         self.dropped = 0  # pictures that gave way to the next
         self._sent_at: deque[float] = deque(maxlen=_GAPS)
@@ -89,8 +90,8 @@ class Transmitter:
 
     def _show(self, number: int, picture: Picture) -> None:
         if self._encoding:
-            self.dropped += self._next is not None
-            self._next = (number, picture)
+            self.dropped += len(self._waiting) == _WAITING
+            self._waiting.append((number, picture))
         elif self.stream.needs_encoder(picture):
             self._encoding = True
             self._executor.submit(self._encode, number, picture)
@@ -109,9 +110,8 @@ class Transmitter:
     def _encoded(self, number: int, unit: bytes) -> None:
         self._encoding = False
         self._send(number, unit)
-        if self._next is not None:
-            waiting, self._next = self._next, None
-            self._show(*waiting)
+        while self._waiting and not self._encoding:
+            self._show(*self._waiting.popleft())
 
     def _failed(self, error: BaseException) -> None:
         self._failure = error

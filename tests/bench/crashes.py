@@ -1,7 +1,7 @@
 """How soon a session is served again after a process died, and what the others lost: `python -m tests.bench.crashes`.
 
     kill -9 ──> told        the hurt client has the typed error (speaking only)
-            └─> resumed     a line sent at once, and again for as long as it is refused or lost, begins to sound
+            └─> resumed     a line sent then (idle: at once), and again while it is refused, begins to sound
 
 Two sessions, each with three workers of its own; one is hurt, the other speaks and is counted at an aiortc receiver.
 With rtc the hurt client connects anew as soon as it is told that its connection is lost, as the page does.
@@ -20,13 +20,14 @@ from typing import Any
 
 import aiohttp
 
-from ..integration.crashing import lost_frames, lost_packets, process_of, worker_of
+from ..integration.crashing import Supervisor, lost_frames, lost_packets, process_of, worker_of
 from ..support.client import Client, Events, count_only
 from ..support.llm_server import LLMServer
 from ..support.node import TONE, Node
 from .__main__ import CACHE
 
-ROLES = ("api", "speech", "inference", "rtc", "redis")
+WORKERS = ("speech", "inference", "rtc")
+ROLES = ("api", *WORKERS, "redis")
 LONG = "This sentence is only here to be spoken for a good long while, and nothing in it matters to anybody. " * 20
 LINE = "Here I am again."
 PATIENCE_S = 30.0
@@ -34,7 +35,7 @@ _AGAIN_S = 0.02  # after a refusal
 
 
 async def measure(quick: bool) -> dict[str, Any]:
-    """`recovery_s.<role>.<idle|speaking>` (median), `told_s.<role>.speaking`, `others_lost_frames`, `…_packets`."""
+    """`recovery_s.<role>.<idle|speaking>` (median), `told_s.<role>.speaking`, `gone_s.<role>`, `others_lost_frames`."""
     figures: dict[str, Any] = {}
     lost = {"frames": 0, "packets": 0}
     workers = {f"OPENTALKING_{role}_WORKERS": "2" for role in ("SPEECH", "INFERENCE", "RTC")}
@@ -50,6 +51,8 @@ async def measure(quick: bool) -> dict[str, Any]:
                     figures[f"recovery_worst_s.{role}.{state}"] = round(max(resumed), 2)
                     if all(seconds is not None for seconds in told):
                         figures[f"told_s.{role}.{state}"] = round(statistics.median(told), 2)
+                if role in WORKERS:
+                    figures[f"gone_s.{role}"] = round(await _gone(node, role), 2)
     return figures | {"others_lost_frames": lost["frames"], "others_lost_packets": lost["packets"]}
 
 
@@ -62,20 +65,16 @@ async def _crash(node: Node, role: str, state: str, lost: dict[str, int]) -> tup
         await _speak(other, LONG)
         if state == "speaking":
             await _speak(hurt, LONG)
-        process = process_of(node, await worker_of(hurt, role) if role in ("speech", "inference", "rtc") else role)
+        process = process_of(node, await worker_of(hurt, role) if role in WORKERS else role)
         clock = _Clock(hurt)
         clock.start()
         process.kill()
-        told = asyncio.create_task(clock.told()) if state == "speaking" else None
         reconnecting = asyncio.create_task(_reconnect(hurt)) if role == "rtc" else None
+        loses_turn = state == "speaking" and role in WORKERS
+        told_s = await clock.told() if loses_turn else None
         resumed_s = await _resumed(hurt, clock)
         if reconnecting is not None:
             await reconnecting
-        told_s = None
-        if told is not None and role in ("speech", "inference", "rtc"):
-            told_s = await told
-        elif told is not None:
-            told.cancel()
         before = len(other.receiver.pictures)
         await other.receiver.until(lambda: len(other.receiver.pictures) > before + 25)
         lost["frames"] += lost_frames(other.receiver, clock.at)
@@ -83,6 +82,26 @@ async def _crash(node: Node, role: str, state: str, lost: dict[str, int]) -> tup
         await asyncio.to_thread(process.wait)
         await _all_back(node)
         return resumed_s, told_s
+
+
+async def _gone(node: Node, role: str) -> float:
+    """Seconds from the death of a worker that does not come back until its session ends with the reason."""
+    supervisor = Supervisor(node)
+    async with Client(node.base) as hurt:
+        await hurt.create()
+        await hurt.connect()
+        name = await worker_of(hurt, role)
+        process = process_of(node, name)
+        stopping = asyncio.create_task(asyncio.to_thread(supervisor.stop, name))
+        await asyncio.to_thread(process.wait)
+        clock = _Clock(hurt)
+        clock.start()
+        await hurt.events.wait("session.terminated", timeout_s=PATIENCE_S)
+        gone_s = clock.seconds()
+    await stopping
+    await asyncio.to_thread(supervisor.start, name)
+    await _all_back(node)
+    return gone_s
 
 
 class _Clock:
@@ -123,6 +142,7 @@ async def _resumed(client: Client, clock: _Clock) -> float:
             continue
         if client.events._task.done():  # the API was killed: the stream ended with it
             seen = client.events.seen
+            await client.events.close()
             client.events = Events(client.http, f"{client.base}/sessions/{client.session_id}/events", seen[-1][0])
         if await _sounds(client, turn["generation"]):
             return clock.seconds()
@@ -150,14 +170,17 @@ async def _all_back(node: Node) -> None:
 
 def table(figures: dict[str, Any]) -> str:
     """Markdown, for docs/crashes.md."""
-    rows = ["| killed | idle: sounds again | speaking: told | speaking: sounds again |", "|---|---|---|---|"]
+    rows = ["| killed | idle: sounds again | speaking: told | speaking: sounds again | stays away: session ends |"]
+    rows.append("|---|---|---|---|---|")
     for role in ROLES:
         told = figures.get(f"told_s.{role}.speaking")
         idle, speaking = (
             f"{figures[f'recovery_s.{role}.{state}']:.2f} s (worst {figures[f'recovery_worst_s.{role}.{state}']:.2f})"
             for state in ("idle", "speaking")
         )
-        rows.append(f"| {role} | {idle} | {'not interrupted' if told is None else f'{told:.2f} s'} | {speaking} |")
+        gone = figures.get(f"gone_s.{role}")
+        told_cell, gone_cell = ("" if one is None else f"{one:.2f} s" for one in (told, gone))
+        rows.append(f"| {role} | {idle} | {told_cell or 'not interrupted'} | {speaking} | {gone_cell} |")
     lost = f"others lost {figures['others_lost_frames']} pictures and {figures['others_lost_packets']} packets of sound"
     return "\n".join([*rows, "", f"{lost}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import xmlrpc.client
 from typing import Any
 
@@ -63,6 +64,15 @@ def lost_packets(receiver: Receiver, since: float) -> int:
     """Packets of sound that were missing among those that came after that moment, by their time stamps."""
     steps = np.diff([stamp for (at, _), stamp in zip(receiver.sound, receiver.sound_pts, strict=False) if at >= since])
     return int(sum(max(0, round(step / PACKET_TICKS) - 1) for step in steps))
+
+
+async def is_undisturbed(receiver: Receiver, since: float) -> None:
+    """No sound was lost since then, and no picture, unless this machine loses as many while nothing happens to it."""
+    assert lost_packets(receiver, since) == 0
+    until = time.time()
+    if lost := lost_frames(receiver, since):
+        await receiver.hear_more((until - since) * 1000)
+        assert lost_frames(receiver, until) >= lost, f"{lost} pictures lost, fewer in as long a time without a crash"
 
 
 def redis_server(node: Node) -> Any:

@@ -105,3 +105,15 @@ async def test_a_closing_session_takes_no_turn(api: Api) -> None:
         409,
         {"detail": detail, "code": "session_ended"},
     )
+
+
+async def test_while_a_worker_of_the_session_goes_nothing_new_is_begun_and_nothing_is_cut(api: Api) -> None:
+    session_id = await api.new_session(ready=True)
+    assert (await api.post(f"/sessions/{session_id}/speak", {"text": "Hello."}))[0] == 200
+    await api.store.unready(session_id, "inference")
+    status, problem = await api.post(f"/sessions/{session_id}/speak", {"text": "Too late."})
+    assert (status, problem["code"]) == (503, "draining")
+    assert problem["detail"].startswith("the inference worker")
+    assert await api.store.generation(session_id) == 1
+    await api.store.mark_ready(session_id, "inference")
+    assert (await api.post(f"/sessions/{session_id}/speak", {"text": "Hello."}))[0] == 200

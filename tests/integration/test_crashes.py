@@ -22,18 +22,32 @@ from tests.support.node import Node
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("role", ["speech", "inference"])
-async def test_a_worker_killed_before_its_turn_sounds_leaves_nobody_waiting(
-    pair: Node, hurt: Client, llm: LLMServer, role: str
+async def test_a_speech_worker_killed_before_its_turn_sounds_leaves_nobody_waiting(
+    pair: Node, hurt: Client, llm: LLMServer
 ) -> None:
     llm.delay_s = 60
     turn = await hurt.call("POST", "/chat", {"prompt": "Think."})
     await eventually(lambda: len(llm.requests) == 1, "the request reaches the model")
-    pair.processes()[await worker_of(hurt, role)].kill()
+    pair.processes()[await worker_of(hurt, "speech")].kill()
+    assert (await hurt.events.wait("error"))["code"] == "WORKER_RESTARTED"
     ended = await hurt.events.wait("speech.ended", lambda data: data["generation"] == turn["generation"])
     assert ended["interrupted"] is True
     await eventually(lambda: llm.cancelled == 1, "the model sees its request closed")
     await speaks_again(hurt)
+
+
+async def test_an_inference_worker_killed_before_its_turn_sounds_loses_nothing_of_it(
+    pair: Node, hurt: Client, llm: LLMServer
+) -> None:
+    name, supervisor = await worker_of(hurt, "inference"), Supervisor(pair)
+    llm.delay_s, llm.reply = 1.0, "[440] It was nothing."
+    turn = await hurt.call("POST", "/chat", {"prompt": "Think."})
+    await eventually(lambda: len(llm.requests) == 1, "the request reaches the model")
+    pair.processes()[name].kill()
+    ended = await hurt.events.wait("speech.ended", lambda data: data["generation"] == turn["generation"])
+    assert (ended["text"], ended["interrupted"]) == (llm.reply, False)
+    assert "error" not in hurt.events.names()
+    await eventually(lambda: name in supervisor.running(), "supervisord has it back")
 
 
 @pytest.mark.parametrize("role", ROLES)

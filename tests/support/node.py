@@ -36,7 +36,8 @@ class Node:
             (self.run_dir / "cache").symlink_to(cache)
         port = free_port()
         self.base = f"http://127.0.0.1:{port}"
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
+        checkout = str(ROOT) if (ROOT / "pyproject.toml").is_file() else ""  # in a wheel, `opentalking` is above us
+        path = os.pathsep.join(filter(None, (checkout, os.environ.get("PYTHONPATH", ""))))
         clean = {key: value for key, value in os.environ.items() if not key.startswith("OPENTALKING_")}
         self.environ = {
             **clean,

@@ -252,8 +252,8 @@ def test_the_head_goes_on_from_where_speech_left_it() -> None:
     assert stage.playout.pose == poses[-1]
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
-def test_a_picture_stays_untouched_while_the_next_three_are_made(depth: int) -> None:
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
+def test_a_picture_stays_untouched_while_the_next_five_are_made(depth: int) -> None:
     stage = Stage()
     slots = turn_of(1, 8)
     for shade, slot in enumerate(slots):

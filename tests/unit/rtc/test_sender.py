@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
-from aiortc.rtp import RTCP_PSFB_APP, RtcpByePacket, RtcpPsfbPacket, RtcpSrPacket, pack_remb_fci
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_RTPFB_NACK,
+    RtcpByePacket,
+    RtcpPsfbPacket,
+    RtcpRtpfbPacket,
+    RtcpSrPacket,
+    pack_remb_fci,
+)
 
 from opentalking.rtc.clock import MediaClock
 from opentalking.rtc.sender import RtpSender
@@ -113,6 +121,21 @@ async def test_a_lost_packet_that_is_asked_for_comes_again(sending: Sending) -> 
     again = await packets.get()
     assert again.payload == first.sequence_number.to_bytes(2, "big") + b"first"
     assert again.ssrc != first.ssrc
+
+
+async def test_who_asks_for_the_same_packets_for_ever_is_sent_twice_as_many_as_there_were(sending: Sending) -> None:
+    packets = sending.arriving("video", "rtp")
+    sending.video.send([b"x"] * 10, 0)
+    sent = [await packets.get() for _ in range(10)]
+    everything = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=0, media_ssrc=sent[0].ssrc)
+    everything.lost = [packet.sequence_number for packet in sent] * 20
+    for _ in range(5):
+        await sending.video.handle_rtcp(everything)
+    sending.video.send([b"last"], 3600)
+    again = 0
+    while (await packets.get()).payload != b"last":
+        again += 1
+    assert again == 20
 
 
 async def test_a_request_for_a_keyframe_is_passed_on(sending: Sending) -> None:

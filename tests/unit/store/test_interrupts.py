@@ -54,6 +54,8 @@ async def test_announcements_come_in_the_order_of_the_generations(store: Store) 
         (f"  {SID}\n", Interrupt(SID, None)),
         (f'{{"session_id": "{SID}"}}', Interrupt(SID, None)),
         (f'{{"session_id": "{SID}", "generation": 7, "by": "hand"}}', Interrupt(SID, 7)),
+        (f'{{"session_id": "{SID}", "generation": {2**41}}}', None),
+        (f'{{"session_id": "{SID}", "generation": -1}}', None),
         ("", None),
         ("two words", None),
         ('{"session": 1}', None),
@@ -106,3 +108,14 @@ async def test_a_restarted_server_is_found_again(tmp_path: Path) -> None:
     finally:
         await store.close()
         server.stop()
+
+
+async def test_a_generation_announced_by_hand_is_reached_and_turns_follow_it(store: Store) -> None:
+    await store.create_session(new_session())
+    await store.next_generation(SID)
+    await store.reach_generation(SID, 1000)
+    assert await store.generation(SID) == 1000
+    await store.reach_generation(SID, 7)
+    assert await store.next_generation(SID) == 1001
+    await store.reach_generation("sess_nope", 7)
+    assert await store.session_hash("sess_nope") == {}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from opentalking.llm.conversation import Entry
 from opentalking.store import ROLES, Event, Session, SessionError, Store
 from tests.unit.store.sessions import SID, new_session
 
@@ -187,3 +188,14 @@ async def test_setters_do_not_bring_a_dead_session_back(store: Store) -> None:
     assert await store.set_state("sess_nope", "ready") is False
     await store.unready("sess_nope", "rtc")
     assert await store.session_hash("sess_nope") == {}
+
+
+async def test_a_history_is_kept_until_the_session_ends_and_not_after(store: Store) -> None:
+    await store.create_session(new_session())
+    entries = [Entry("user", "Who are you?"), Entry("assistant", "A face —", interrupted=True)]
+    assert await store.history(SID, Entry) == []
+    assert await store.keep_history(SID, entries)
+    assert await store.history(SID, Entry) == entries
+    await store.end_session(SID, "closed", "client")
+    assert not await store.keep_history(SID, entries)
+    assert await store.history(SID, Entry) == []

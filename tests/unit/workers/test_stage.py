@@ -103,6 +103,22 @@ async def test_an_offer_that_cannot_be_answered_leaves_the_browser_before_it(sta
     await browser.connection.close()
 
 
+async def test_a_session_that_ends_while_its_browser_is_let_go_takes_nothing_from_under_it(
+    stage: StageSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = await connected(stage)
+    await browser.receive("audio", 1)
+    peer = stage._peer
+    assert peer is not None
+    letting_go = asyncio.create_task(stage._drop_peer())
+    await asyncio.sleep(0)
+    letting_go.cancel()
+    await stage.close()
+    assert peer.transmitter is None
+    await browser.connection.close()
+    assert "failed" not in caplog.text
+
+
 async def test_a_browser_that_takes_the_answer_and_never_connects_is_not_waited_for_longer_than_the_grace(
     stage: StageSession,
 ) -> None:
