@@ -66,7 +66,7 @@ async def measure(request: web.Request, handler: Next) -> web.StreamResponse:
         method = request.method if request.method in METHODS else "other"
         instruments = request.app[INSTRUMENTS]
         instruments.requests.labels(method, route, str(status)).inc()
-        if not route.endswith("/events"):
+        if not route.endswith(("/events", "/speak_audio_stream")):
             instruments.request_seconds.labels(route).observe(taken_s)
         level = logging.DEBUG if request.path.endswith(QUIET) else logging.INFO
         log.log(level, "%s %s %d %.1f ms", request.method, request.path, status, taken_s * 1000)

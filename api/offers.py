@@ -2,7 +2,8 @@
 
     inference: {"models": [{id, backend, connected, reason}]}
     speech:    {"llm": {provider, model, embedded, base_url, key_set}, "tts": {provider: {available, reason}},
-                "voices": [{provider, voice_id, display_label, language}], "stt": …}
+                "voices": [{provider, voice_id, display_label, language}],
+                "stt": {provider: {available, loading, reason}}, "default_stt": provider}
 
 A worker that is still loading offers nothing yet; then nothing can be refused on its account.
 """
@@ -82,6 +83,27 @@ def require_voice(speech: Iterable[WorkerBeat], provider: str | None, voice: str
     offered = {row.voice_id for row in voice_rows(speech, provider or "")}
     if voice and offered and voice not in offered:
         raise ApiError(400, "unknown_voice", f"voice: no {voice!r}; known: {', '.join(sorted(offered))}")
+
+
+def require_stt(speech: Iterable[WorkerBeat], provider: str) -> None:
+    """Raises ApiError: 400 unknown_stt_provider, 503 stt_unavailable. One that is being loaded may be asked already."""
+    speech = list(speech)
+    stt = engines(speech, "stt")
+    if not stt:
+        return
+    if provider and provider not in stt:
+        raise ApiError(400, "unknown_stt_provider", f"stt_provider: no {provider!r}; known: {', '.join(stt)}")
+    default = next((str(worker.info.get("default_stt") or "") for worker in speech if "stt" in worker.info), "")
+    if not (name := provider or default):
+        reasons = "; ".join(f"{one}: {_reason(status)}" for one, status in stt.items())
+        raise ApiError(503, "stt_unavailable", f"no recogniser can be used: {reasons}")
+    status = stt.get(name)
+    if not _available(status) and not (isinstance(status, dict) and status.get("loading")):
+        raise ApiError(503, "stt_unavailable", f"recogniser {name} cannot be used: {_reason(status)}")
+
+
+def _reason(status: Any) -> str:
+    return str(status.get("reason") or "not asked for") if isinstance(status, dict) else "not available"
 
 
 def _available(status: Any) -> bool:

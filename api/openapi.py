@@ -9,21 +9,24 @@ from typing import Any
 import msgspec
 
 from api.route import JSON, Route
-from api.schemas import Problem
+from api.schemas import MicrophoneFrame, MicrophoneStart, Problem
 from opentalking import __version__
 
 REASONS = {
+    101: "A WebSocket from here on",
+    200: "Success",
     400: "The request is wrong; `detail` names the field",
     404: "There is no such thing",
     409: "Not in this state",
     413: "The body is too large",
-    415: "Not JSON",
+    415: "Another media type than the one described",
     422: "The body has another shape; `detail` names the field",
     500: "The server is at fault",
     502: "A worker refused",
     503: "Nobody can take it now",
     504: "A worker did not answer",
 }
+_FRAMES = (MicrophoneStart, MicrophoneFrame)  # of a WebSocket; OpenAPI has no place for them but the components
 _PARAMETER = re.compile(r"{(?P<name>\w+)(?::[^}]*)?}")
 
 
@@ -36,7 +39,8 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     """The OpenAPI 3.1 document of a route table."""
     routes = list(routes)
     types = [kind for route in routes for kind in (route.body, route.answer) if kind is not None]
-    unique = list(dict.fromkeys([*types, Problem]))
+    types += [route.form.fields for route in routes if route.form is not None]
+    unique = list(dict.fromkeys([*types, *_FRAMES, Problem]))
     schemas, components = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
     schema_of = dict(zip(unique, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -58,7 +62,9 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
     content: dict[str, Any] = {}
     if route.answer is not None:
         content = {"schema": schema_of[route.answer]}
-    responses = {"200": {"description": "Success", "content": {route.answer_type: content}}}
+    responses: dict[str, Any] = {str(route.status): {"description": REASONS[route.status]}}
+    if route.status == 200:
+        responses["200"]["content"] = {route.answer_type: content}
     for status in route.errors:
         problem = {JSON: {"schema": schema_of[Problem]}}
         responses[str(status)] = {"description": REASONS[status], "content": problem}
@@ -76,4 +82,8 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
         operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema_of[route.body]}}}
+    if route.form is not None:
+        file = {"type": "object", "properties": {route.form.file: {"type": "string", "format": "binary"}}}
+        whole = {"allOf": [file | {"required": [route.form.file]}, schema_of[route.form.fields]]}
+        operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": whole}}}
     return operation

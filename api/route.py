@@ -33,6 +33,14 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart form that the handler reads by itself: `fields` (a Struct), and a file under the name `file`."""
+
+    fields: Any
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """An endpoint. The handler takes (request) or, with a body, (request, body).
 
@@ -48,6 +56,8 @@ class Route:
     answer_type: str = JSON
     errors: tuple[int, ...] = ()
     query: tuple[Query, ...] = ()
+    form: Form | None = None
+    status: int = 200  # of success
 
     def serve(self) -> AiohttpHandler:
         decoder = msgspec.json.Decoder(self.body) if self.body is not None else None

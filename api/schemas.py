@@ -70,6 +70,50 @@ class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
     tts_model: Name | None = None
 
 
+class MicrophoneStart(msgspec.Struct, frozen=True, kw_only=True):
+    """The first frame of the microphone socket: `meta` as the original has it, or `config` as it documents it."""
+
+    type: Literal["meta", "config"]
+    sample_rate: Literal[16_000] = 16_000
+    voice: Name | None = None
+    tts_voice: Name | None = None
+    tts_provider: Name | None = None
+    tts_model: Name | None = None
+    stt_provider: Name | None = None
+
+
+class MicrophoneFrame(msgspec.Struct, frozen=True):
+    """A later text frame: the utterance is over, or the avatar is to be silent."""
+
+    type: Literal["end", "eos", "interrupt"]
+
+
+class SpokenForm(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a recording sent as a form; the recording itself is its `file`."""
+
+    voice: Name | None = None
+    tts_voice: Name | None = None
+    tts_provider: Name | None = None
+    tts_model: Name | None = None
+    stt_provider: Name | None = None
+
+
+class Transcribed(msgspec.Struct, frozen=True):
+    """What was said in a recording; empty if nothing was."""
+
+    session_id: str
+    text: str
+
+
+class SpokenTurn(msgspec.Struct, frozen=True):
+    """What was said became the turn `generation` (ours)."""
+
+    session_id: str
+    status: Literal["queued"]
+    text: str
+    generation: int
+
+
 class OfferBody(msgspec.Struct, frozen=True):
     """A browser's SDP offer."""
 

@@ -91,6 +91,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=500), _doc("The first fragment may break at a comma after this many characters")
     ] = 12
 
+    # recogniser
+    stt_provider: Annotated[
+        str, _doc("Recogniser of a session that names none: whisper, openai_compatible, or none to load nothing")
+    ] = "whisper"
+    stt_language: Annotated[str, _doc("Language that is spoken, e.g. en; empty: recognised in each utterance")] = ""
+    stt_model_path: Annotated[
+        str, _doc("Folder of a Whisper model in CTranslate2's format; empty: the packaged base")
+    ] = ""
+    stt_plugins: Annotated[str, _doc("Further recognisers, comma-separated name=module:Class")] = ""
+    stt_threads: Annotated[Count, _doc("Threads of the recogniser")] = 1
+    stt_base_url: Annotated[str, _doc("Endpoint of openai_compatible, e.g. https://api.openai.com/v1")] = ""
+    stt_api_key: Annotated[str, _doc("Key for that endpoint")] = ""
+    stt_model: Annotated[str, _doc("Model name sent to that endpoint")] = "whisper-1"
+    stt_max_utterance_s: Annotated[
+        float, Meta(gt=0, le=3600), _doc("Longest utterance or recording that is recognised, seconds")
+    ] = 60.0
+    stt_timeout_s: Annotated[
+        float, Meta(gt=0, le=3600), _doc("Time to recognise an utterance once it is over, seconds")
+    ] = 120.0
+
     # faces
     avatars_dir: Annotated[str, _doc("Folder of avatar bundles; empty: the packaged ones")] = ""
     default_avatar: Annotated[str, _doc("Avatar the page starts with")] = "presenter"
@@ -115,6 +135,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # limits
     max_body_bytes: Annotated[int, Meta(ge=1024), _doc("Largest JSON body accepted, bytes")] = 262_144
+    max_audio_bytes: Annotated[int, Meta(ge=1024), _doc("Largest recording accepted as a file, bytes")] = 15_000_000
     max_text_chars: Annotated[int, Meta(ge=1), _doc("Longest text of one speak or chat, characters")] = 4000
 
     def public_base(self) -> str:

@@ -1,4 +1,4 @@
-"""The two records that cross between processes, laid out over any writable buffer.
+"""The records that cross between processes, laid out over any writable buffer.
 
 PCM slot (speech -> inference), 40 ms:
 
@@ -11,6 +11,13 @@ AV slot (inference -> rtc), one frame and exactly what sounds while it is shown:
 `sample` is the position of the slot's first sample within its fragment at 48 kHz, `samples` how many of the 1920 belong
 to the fragment (the rest is padding). `pose` is the position in the avatar's idle loop that the picture's head pose
 belongs to, so that idle video continues from it. Generation and sequence live in the ring's own slot header.
+
+Microphone slot (api -> speech), up to 128 ms of one utterance; or, at its start, how it is wanted:
+
+    | utterance u64 | flags u32 | u32 | up to 2048 x s16 at 16 kHz, or JSON |
+
+An utterance is START, any number of slots of PCM, and END or ABORTED; how much of a slot is meant, the ring says. A
+START in the middle of another utterance says that the sender of that one died.
 """
 
 from __future__ import annotations
@@ -19,12 +26,16 @@ import struct
 from dataclasses import dataclass
 from enum import IntFlag
 
+import msgspec
 import numpy as np
 
 from opentalking.types import MODEL_SAMPLES, PLAYBACK_SAMPLES, Int16, UInt8, i420_shape
 
 _PCM_HEADER = struct.Struct("<4I")
 _AV_HEADER = struct.Struct("<8I")
+_MIC_HEADER = struct.Struct("<Q2I")
+MIC_BYTES = 4096  # of content
+MIC_SLOT_BYTES = _MIC_HEADER.size + MIC_BYTES
 PCM_SLOT_BYTES = _PCM_HEADER.size + 2 * (MODEL_SAMPLES + PLAYBACK_SAMPLES)
 
 
@@ -94,3 +105,43 @@ def read_av_header(buffer: memoryview) -> tuple[SlotInfo, int]:
     """The slot's info and its pose (frame index in the avatar's idle loop)."""
     fragment, flags, sample, count, pose, *_ = _AV_HEADER.unpack_from(buffer, 0)
     return SlotInfo(fragment, SlotFlags(flags), sample, count), pose
+
+
+class MicFlags(IntFlag):
+    """Where a microphone slot stands in its utterance."""
+
+    NONE = 0
+    START = 1
+    END = 2
+    ABORTED = 4
+
+
+class Utterance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an utterance is wanted: the content of its START slot. Without `turn`, it is recognised and no more."""
+
+    turn: bool = True
+    stt_provider: str = ""
+    tts_provider: str = ""
+    tts_voice: str = ""
+    tts_model: str = ""
+
+
+def reply_key(utterance: int) -> str:
+    """Under which request the sender of an utterance gets its answer."""
+    return f"mic-{utterance:016x}"
+
+
+def pack_mic(buffer: memoryview, utterance: int, flags: MicFlags, content: bytes | memoryview = b"") -> int:
+    """Write a microphone slot; at most MIC_BYTES of content. Returns the bytes used."""
+    if len(content) > MIC_BYTES:
+        raise ValueError(f"a microphone slot holds {MIC_BYTES} bytes, not {len(content)}")
+    end = _MIC_HEADER.size + len(content)
+    _MIC_HEADER.pack_into(buffer, 0, utterance, int(flags), 0)
+    buffer[_MIC_HEADER.size : end] = content
+    return end
+
+
+def unpack_mic(buffer: memoryview) -> tuple[int, MicFlags, memoryview]:
+    """Utterance, flags and a view of the content, of as much of a slot as is meant."""
+    utterance, flags, _ = _MIC_HEADER.unpack_from(buffer, 0)
+    return utterance, MicFlags(flags), buffer[_MIC_HEADER.size :]

@@ -1,6 +1,7 @@
-"""The shared memory of one session as its three workers see it: which segments there are, and of what size.
+"""The shared memory of one session as its processes see it: which segments there are, and of what size.
 
 folder/board     speech, inference, rtc
+folder/mic       api ──> speech            128 slots of up to 128 ms: one utterance at a time
 folder/pcm       speech ──> inference      128 slots of 40 ms: speech is at most 5 s ahead
 folder/av        inference ──> rtc          16 slots of 40 ms: rendering is at most 0.64 s ahead
 """
@@ -9,10 +10,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opentalking.slots import PCM_SLOT_BYTES, av_slot_bytes
+from opentalking.slots import MIC_SLOT_BYTES, PCM_SLOT_BYTES, av_slot_bytes
 from shm import Board, Consumer, Producer, RingSpec, Writer
 
 PCM_SPEC = RingSpec(slots=128, slot_bytes=PCM_SLOT_BYTES)
+MIC_SPEC = RingSpec(slots=128, slot_bytes=MIC_SLOT_BYTES)
 _AV_SLOTS = 16
 
 
@@ -22,6 +24,14 @@ def av_spec(width: int, height: int) -> RingSpec:
 
 def open_board(folder: Path, writer: Writer) -> Board:
     return Board(folder / "board", writer)
+
+
+def mic_producer(folder: Path) -> Producer:
+    return Producer(folder / "mic", MIC_SPEC)
+
+
+def mic_consumer(folder: Path) -> Consumer:
+    return Consumer(folder / "mic", MIC_SPEC)
 
 
 def pcm_producer(folder: Path) -> Producer:

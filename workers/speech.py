@@ -1,7 +1,7 @@
 """The speech process: conversations, from text to PCM slots. `python -m workers.speech`.
 
-It owns the commands of its sessions (speak, chat), the language model's one pooled connection and the voices. GPL
-engines (Piper, espeak-ng) are loaded nowhere else.
+It owns the commands of its sessions (speak, chat), their microphones, the recognisers, the language model's one pooled
+connection and the voices. GPL engines (Piper, espeak-ng) are loaded nowhere else.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,22 +24,29 @@ import msgspec
 from opentalking.llm.base import LLMAdapter, LLMError
 from opentalking.llm.conversation import Entry
 from opentalking.llm.late import LateLLM
+from opentalking.slots import Utterance
 from opentalking.store import Chat, Command, Session, Speak, WindUp
 from opentalking.tts.base import TTSAdapter, TTSError
 from opentalking.tts.registry import available, create_tts, pick_tts
 from workers.conversation import ConversationSession
+from workers.ear import Ear
 from workers.lifecycle import Worker
+from workers.recognition import Recognisers
 
 log = logging.getLogger(__name__)
 
+_STOPPED = "worker stopped"
+
 
 class SpeechService:
-    """Voices and the language model once a process; one ConversationSession a session."""
+    """Voices, recognisers and the language model once a process; one ConversationSession and one Ear a session."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._config = worker.config
         self.sessions: dict[str, ConversationSession] = {}
+        self._ears: dict[str, Ear] = {}
+        self._recognisers = Recognisers(self._config)
         self._llm = LateLLM(self._make_llm)
         self._voices: dict[str, asyncio.Task[TTSAdapter]] = {}
         self._warming: asyncio.Task[None] | None = None
@@ -46,7 +54,7 @@ class SpeechService:
         self._info: dict[str, Any] = {}
 
     def info(self) -> dict[str, Any]:
-        return self._info
+        return {**self._info, **self._recognisers.info()}
 
     def _make_llm(self) -> LLMAdapter:
         from opentalking.llm.openai_compatible import OpenAICompatibleLLM
@@ -62,7 +70,8 @@ class SpeechService:
 
     async def warm(self) -> None:
         config = self._config
-        voice, _ = await asyncio.gather(self._voice(self._default), self._llm.load())
+        loading = (self._voice(self._default), self._llm.load(), self._recognisers.look_around())
+        voice, *_ = await asyncio.gather(*loading)
         reasons = available(config)
         self._info = {
             "llm": {
@@ -77,6 +86,7 @@ class SpeechService:
             "voices": [msgspec.to_builtins(one) for one in voice.voices()],
         }
         self._warming = asyncio.create_task(self._warm_llm())
+        self._recognisers.start()
 
     async def _warm_llm(self) -> None:
         """Open the connection and fill the prompt cache; a model that is not there yet is met at the first turn."""
@@ -106,7 +116,35 @@ class SpeechService:
         conversation = ConversationSession(session, folder, self._config, store, self._llm, remembered)
         if session.turn:
             conversation.lost(session.turn, await store.past_events(session.session_id))
+        try:
+            self._ears[session.session_id] = self._ear(conversation, folder)
+        except BaseException:
+            await conversation.close()
+            raise
         self.sessions[session.session_id] = conversation
+
+    def _ear(self, conversation: ConversationSession, folder: Path) -> Ear:
+        """What is said into a session's microphone becomes a turn as if it had been written."""
+        store, session_id = self._worker.store, conversation.session_id
+        default = conversation.session.stt_provider
+
+        async def heard(wanted: Utterance, text: str, ended_at: float) -> dict[str, Any]:
+            if not wanted.turn:
+                return {"text": text}
+            conversation.emit("transcript", {"text": text, "is_final": True})
+            generation = await store.next_generation(session_id)
+            voice = {"tts_voice": wanted.tts_voice, "tts_provider": wanted.tts_provider, "tts_model": wanted.tts_model}
+            await store.send(self._worker.id, Chat(session_id, generation, text, ended_at, **voice))
+            return {"text": text, "generation": generation}
+
+        return Ear(
+            folder,
+            self._config,
+            find=lambda name: self._recognisers.get(name or default),
+            partly=lambda text: conversation.emit("transcript", {"text": text, "is_final": False}),
+            heard=heard,
+            reply=store.reply,
+        )
 
     async def handle(self, command: Command) -> None:
         session = self.sessions.get(command.session_id)
@@ -127,14 +165,16 @@ class SpeechService:
         self.sessions[session_id].raise_generation(generation)
 
     async def close(self, session_id: str, reason: str) -> None:
-        await self.sessions.pop(session_id).close()
+        conversation = self.sessions.pop(session_id)
+        await self._ears.pop(session_id).close(restarting=reason == _STOPPED)
+        await conversation.close()
 
     async def drain(self, sessions: Sequence[Session], bound_s: float) -> None:
         await asyncio.gather(*(session.drain(bound_s) for session in self.sessions.values()))
 
     async def stop(self) -> None:
         for session_id in list(self.sessions):
-            await self.close(session_id, "worker stopped")
+            await self.close(session_id, _STOPPED)
         if self._warming is not None:
             self._warming.cancel()
         for loading in self._voices.values():
@@ -142,4 +182,5 @@ class SpeechService:
             for tts in await asyncio.gather(loading, return_exceptions=True):
                 if not isinstance(tts, BaseException):
                     await tts.aclose()
+        await self._recognisers.stop()
         await self._llm.aclose()

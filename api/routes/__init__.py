@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from api.route import Route
-from api.routes import catalog, conversation, events, health, metrics, page, sessions, webrtc
+from api.routes import catalog, conversation, events, health, metrics, microphone, page, sessions, webrtc
 
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
     *conversation.ROUTES,
+    *microphone.ROUTES,
     *webrtc.ROUTES,
     *events.ROUTES,
     *catalog.ROUTES,

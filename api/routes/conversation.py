@@ -25,10 +25,10 @@ async def chat(request: web.Request, body: ChatBody) -> SessionStatus:
 async def _turn(request: web.Request, body: SpeakBody | ChatBody, field: str, text: str | None) -> SessionStatus:
     accepted_at = time.time()
     session, store = await open_session_of(request), request.app[STORE]
-    _require_staying(session)
+    require_staying(session)
     text = _checked(field, text, request.app[SETTINGS].max_text_chars)
     voice = body.voice or body.tts_voice
-    await _require_voice(request, session, body.tts_provider, voice)
+    await require_voice_of(request, session, body.tts_provider, voice)
     generation = await store.next_generation(session.session_id)
     kind = Speak if isinstance(body, SpeakBody) else Chat
     command = kind(
@@ -51,7 +51,7 @@ async def interrupt(request: web.Request) -> SessionStatus:
     return SessionStatus(session.session_id, "interrupted", generation)
 
 
-def _require_staying(session: Session) -> None:
+def require_staying(session: Session) -> None:
     """A worker that is told to stop withdraws its readiness: what it says now may end, and nothing new begins."""
     going = [role for role in ROLES if role not in session.ready]
     if going and session.state != "created":
@@ -67,8 +67,8 @@ def _checked(field: str, text: str | None, most: int) -> str:
     return text
 
 
-async def _require_voice(request: web.Request, session: Session, provider: str | None, voice: str | None) -> None:
-    """Ask the session's own speech worker, and only when the turn wants something of its own."""
+async def require_voice_of(request: web.Request, session: Session, provider: str | None, voice: str | None) -> None:
+    """Raises ApiError 400. Asks the session's own speech worker, and only when the turn wants something of its own."""
     if provider or voice:
         workers = await request.app[STORE].workers()
         own = [worker for worker in workers if worker.worker == session.speech_worker]

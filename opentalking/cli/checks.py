@@ -23,6 +23,8 @@ from opentalking.cli.instance import running_instance
 from opentalking.cli.plan import redis_binary, run_dir_of
 from opentalking.config import Settings
 from opentalking.llm.embedded import EmbeddedLLMError, find_model
+from opentalking.stt import registry as stt
+from opentalking.stt.base import STTError
 from opentalking.tts.base import TTSError
 from opentalking.tts.registry import available, create_tts, pick_tts
 
@@ -59,7 +61,8 @@ def before_start(settings: Settings) -> list[Check]:
         found.append(redis_program())
     if not settings.llm_base_url:
         found.append(language_model(settings))
-    return [*found, voice(settings), avatar(settings), run_dir(settings), shared_memory(Path("/dev/shm"))]
+    found += [voice(settings), recogniser(settings)]
+    return [*found, avatar(settings), run_dir(settings), shared_memory(Path("/dev/shm"))]
 
 
 def everything(settings: Settings, dev: bool = False) -> list[Check]:
@@ -95,6 +98,8 @@ def used_packages(settings: Settings) -> list[str]:
     engines = ([] if settings.llm_base_url else ["xllamacpp"]) + (
         ["piper", "onnx"] if settings.tts_provider == "piper" else []
     )
+    if settings.stt_provider == "whisper" and importlib.util.find_spec("ctranslate2"):  # speech starts without it, too
+        engines.append("ctranslate2")
     return CORE.split() + engines
 
 
@@ -146,6 +151,21 @@ def voice(settings: Settings) -> Check:
         why = available(settings)[settings.tts_provider]
         return Check("voice", "warn", f"{picked} speaks instead of {settings.tts_provider}: {why}", mend)
     return Check("voice", "ok", f"{picked}: {voices}")
+
+
+def recogniser(settings: Settings) -> Check:
+    """The configured recogniser, or the one that would listen in its place. Without any, people can still type."""
+    mend = f"{OFFLINE_PIP}, or OPENTALKING_STT_MODEL_PATH=a folder, or OPENTALKING_STT_BASE_URL=a service"
+    try:
+        picked = stt.pick_stt(settings)
+    except STTError as error:
+        return Check("recogniser", "warn", f"nobody can speak to it: {error}", mend)
+    if not picked:
+        return Check("recogniser", "ok", "none is wanted: OPENTALKING_STT_PROVIDER=none")
+    if picked != settings.stt_provider:
+        why = stt.available(settings)[settings.stt_provider]
+        return Check("recogniser", "warn", f"{picked} listens instead of {settings.stt_provider}: {why}", mend)
+    return Check("recogniser", "ok", picked)
 
 
 def avatar(settings: Settings) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,12 +45,18 @@ class Server:
         assert self.model, f"no model of {self.base} is connected: {models['statuses']}"
         assert self.avatar, f"{self.base} has no avatar"
 
+    async def recognisers_loaded(self) -> None:
+        """Until no provider of speech recognition says that it is being loaded (ours); as it was at first, else."""
+        async with asyncio.timeout(LOADING_S), aiohttp.ClientSession(raise_for_status=True) as http:
+            while any(one.get("loading") for one in _providers(self.health).values()):
+                await asyncio.sleep(0.2)
+                self.health = await _get(http, self.base + "/health")
+
     @property
     def recognisers(self) -> list[str]:
         """Providers of speech recognition that are ready: `available` (ours) or with a key (`key_set`, theirs)."""
-        found = self.health.get("stt") or self.health.get("stt_providers") or {}
-        entries = found.items() if isinstance(found, dict) else ()
-        return [name for name, one in entries if isinstance(one, dict) and (one.get("available") or one.get("key_set"))]
+        found = _providers(self.health)
+        return [name for name, one in found.items() if one.get("available") or one.get("key_set")]
 
     def need(self, offered: object, what: str) -> None:
         """Go on if the server offers it; otherwise say that it does not, which fails where it was promised."""
@@ -63,7 +70,15 @@ class Server:
             not_offered("a voice that tells turns apart (--tones)")
 
 
+LOADING_S = 120.0
 _CATALOG = ("/avatars", "/models", "/health")
+
+
+def _providers(health: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of speech recognition, as GET /health has them."""
+    found = health.get("stt") or health.get("stt_providers") or {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {name: one for name, one in entries if isinstance(one, dict)}
 
 
 async def _get(http: aiohttp.ClientSession, url: str) -> Any:

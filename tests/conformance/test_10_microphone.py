@@ -34,6 +34,7 @@ DIALECTS = pytest.mark.parametrize("dialect", [ORIGINAL, DOCUMENTED], ids=["orig
 @pytest.fixture(autouse=True)
 async def answering(server: Server) -> AsyncIterator[LLMServer | None]:
     """A server that says it recognises speech must; one that does not say so is not asked."""
+    await server.recognisers_loaded()
     if not server.recognisers:
         not_offered("speech recognition (GET /health names no stt provider that is ready)")
     if server.llm_port is None:

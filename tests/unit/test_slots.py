@@ -10,13 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentalking.slots import (
+    MIC_BYTES,
+    MIC_SLOT_BYTES,
     PCM_SLOT_BYTES,
+    MicFlags,
     SlotFlags,
     SlotInfo,
     av_slot_bytes,
     av_views,
+    pack_mic,
     pack_pcm,
     read_av_header,
+    unpack_mic,
     unpack_pcm,
     write_av_header,
 )
@@ -49,6 +54,25 @@ def test_an_av_slot_is_read_as_it_was_written(info: SlotInfo, pose: int) -> None
     assert np.array_equal(again.frame, picture) and np.array_equal(again.pcm, PLAYBACK)
 
 
+@given(
+    utterance=st.integers(0, 2**64 - 1),
+    flags=st.integers(0, 7).map(MicFlags),
+    content=st.binary(max_size=200) | st.just(bytes(MIC_BYTES)),
+)
+def test_a_microphone_slot_is_read_as_it_was_written(utterance: int, flags: MicFlags, content: bytes) -> None:
+    buffer = memoryview(bytearray(b"\xff" * MIC_SLOT_BYTES))
+    used = pack_mic(buffer, utterance, flags, content)
+    read = unpack_mic(buffer[:used])
+    assert (read[0], read[1], bytes(read[2])) == (utterance, flags, content)
+
+
+def test_more_than_a_microphone_slot_holds_is_refused() -> None:
+    buffer = memoryview(bytearray(2 * MIC_SLOT_BYTES))
+    with pytest.raises(ValueError, match="a microphone slot holds 4096 bytes, not 4097"):
+        pack_mic(buffer, 1, MicFlags.NONE, bytes(4097))
+    assert not any(buffer)
+
+
 def test_the_layouts_are_those_the_module_draws() -> None:
     pcm = memoryview(bytearray(PCM_SLOT_BYTES))
     pack_pcm(pcm, SlotInfo(1, SlotFlags.TURN_END, 3, 4), MODEL, PLAYBACK)
@@ -61,6 +85,10 @@ def test_the_layouts_are_those_the_module_draws() -> None:
     assert struct.unpack_from("<8I", av) == (1, 1, 3, 4, 5, 0, 0, 0)
     assert bytes(av[32 : 32 + 3840]) == PLAYBACK.tobytes() and bytes(av[32 + 3840 :]) == bytes([7] * 12)
     assert len(av) == 32 + 3840 + 12
+    mic = memoryview(bytearray(MIC_SLOT_BYTES))
+    pack_mic(mic, 2**40, MicFlags.END, b"\x01\x02")
+    assert struct.unpack_from("<Q2I", mic) == (2**40, 2, 0)
+    assert bytes(mic[16:18]) == b"\x01\x02"
 
 
 def test_what_is_read_are_views_and_no_copies() -> None:

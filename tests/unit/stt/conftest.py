@@ -1,0 +1,84 @@
+"""A service that recognises, and the question that is put to every recogniser."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from aiohttp import web
+
+from opentalking.config import Settings
+from opentalking.types import Int16
+
+QUESTION = Path(__file__).parents[2] / "conformance" / "weather.wav"  # "What is the weather like today?"
+
+
+@pytest.fixture(scope="session")
+def question() -> Int16:
+    with wave.open(str(QUESTION)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+class Service:
+    """OpenAI's `/audio/transcriptions`, in a thread: it knows the question by its loudness, and keeps the forms."""
+
+    def __init__(self) -> None:
+        self.forms: list[dict[str, str]] = []
+        self.status = 200
+        self.base_url = ""
+        self._loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._started.wait(10)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        app = web.Application()
+        app.router.add_post("/v1/audio/transcriptions", self._transcribe)
+        runner = web.AppRunner(app)
+        self._loop.run_until_complete(runner.setup())
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        self._loop.run_until_complete(site.start())
+        self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        self._started.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(runner.cleanup())
+
+    async def _transcribe(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        file = form["file"]
+        assert isinstance(file, web.FileField)
+        with wave.open(io.BytesIO(file.file.read())) as speech:
+            assert (speech.getframerate(), speech.getnchannels(), speech.getsampwidth()) == (16_000, 1, 2)
+            pcm = np.frombuffer(speech.readframes(speech.getnframes()), np.int16)
+        self.forms.append({name: value for name, value in form.items() if isinstance(value, str)})
+        if self.status != 200:
+            return web.json_response({"error": {"message": "refused by the stand-in"}}, status=self.status)
+        loud = np.abs(pcm.astype(int)).max() > 1000
+        return web.json_response({"text": " What is the weather like today?" if loud else ""})
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    server = Service()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def stt_settings(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Settings:
+    """Weights are put together once per test run."""
+    return Settings(run_dir=str(tmp_path_factory.mktemp("run")), stt_base_url=service.base_url)
