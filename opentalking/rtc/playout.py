@@ -9,7 +9,7 @@ A frame's sound goes out as two packets of 20 ms, and the generation is looked a
 within a packet, by sound and picture. A turn need not wait for the idle face's 40 ms to be over either: speech may
 begin with any packet, and the picture then on show lasts 20 ms. Where sound stops in mid-wave (a cut, a starved buffer)
 the next packet decays from the last sample in 5 ms instead of clicking. The picture falls back to the idle face over
-one frame between the two, from the head's last pose: a mouth closes in 80 ms, as mouths do.
+one between the two that lasts 20 ms, from the head's last pose.
 
 The cursor (generation, fragment, sample) is what was handed to RTP. It is reported here and known nowhere else.
 """
@@ -105,6 +105,7 @@ class Playout:
         self._waited = 0  # frames that it has waited
         self._frames = 0
         self._fallback = len(_FALLBACK)  # frames since speech ended
+        self._between = False  # whether the picture on show lies between speech and the idle face
         self.starved = 0  # frames that came too late
 
     @property
@@ -114,7 +115,7 @@ class Playout:
     def tick(self) -> tuple[Picture | None, Int16 | None]:
         """The next 20 ms: a picture if one begins with it, and sound, int16 (960,) at 48 kHz, or None for silence."""
         picture = None
-        if self._half == 0 or self._is_cut() or self._may_begin():
+        if self._half == 0 or self._between or self._is_cut() or self._may_begin():
             self._half = 0
             picture = self._step()
         packet = self._packet(self._half)
@@ -134,11 +135,12 @@ class Playout:
 
     def _step(self) -> Picture:
         """Decide on the next frame."""
+        second_half, self._between = self._between, False
         self.settle()
         slot = self._source.front()
         if slot is None or not (self._turn or self._ready(slot)):
             if self._turn:
-                self.starved += 1
+                self.starved += not second_half
                 self._info = None
             return self._idle_picture()
         if slot.generation != self._turn:
@@ -180,6 +182,7 @@ class Playout:
             return Picture(self.pose, None)
         share = _FALLBACK[self._fallback]
         self._fallback += 1
+        self._between = True
         last, pixels = self._buffers[self._buffer], self._next_buffer()
         cv2.addWeighted(self.clip[self.pose], share, last, 1.0 - share, 0.0, dst=pixels)
         return Picture(self.pose, pixels)
