@@ -181,7 +181,8 @@ class Worker:
     async def _tell_the_hurt(self) -> None:
         """The first thing that an incarnation after a crash does, for those whose turns it lost."""
         for session in await self.store.sessions_of(self.id):
-            if session.turn and self._had_begun(session):
+            over = session.turn < session.generation  # by an interrupt, or a sentence that was let end: no error
+            if session.turn and not over and self._had_begun(session):
                 await self._give_up_turn(session)
 
     def _had_begun(self, session: Session) -> bool:
