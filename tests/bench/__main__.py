@@ -57,7 +57,7 @@ class Effort:
 
 
 FULL = Effort(turns=60, connects=10, cuts=100, steady_s=20, skew_s=60)
-QUICK = Effort(turns=10, connects=3, cuts=6, steady_s=3, skew_s=5)
+QUICK = Effort(turns=6, connects=2, cuts=3, steady_s=2, skew_s=1)
 
 
 async def run(effort: Effort, ring_quick: bool) -> dict[str, Any]:
