@@ -51,6 +51,7 @@ class RtcService:
 
     async def start(self) -> None:
         aiortc_seam.use_host_addresses()
+        aiortc_seam.ignore_early_datagrams()
         if ports := parse_port_range(self._worker.config.ice_port_range):
             aiortc_seam.PortRange(*ports)
 

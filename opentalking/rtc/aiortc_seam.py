@@ -13,6 +13,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aioice.ice
 import aiortc.rtcicetransport
@@ -138,6 +139,22 @@ def use_host_addresses() -> None:
     aioice.ice.get_host_addresses = with_loopback
 
 
+class _StunProtocol(StunProtocol):
+    """A socket that hears nothing before its candidate is known, as it is bound a moment earlier.
+
+    A port is used again: what still comes for the connection before would raise AttributeError in aioice.
+    """
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        if "local_candidate" in self.__dict__:
+            super().datagram_received(data, addr)
+
+
+def ignore_early_datagrams() -> None:
+    """Let every later socket of this process drop what arrives before it is a candidate."""
+    aioice.ice.StunProtocol = _StunProtocol  # type: ignore[misc]
+
+
 class PortRange:
     """Makes every later peer connection of this process bind its media within [low, high]."""
 
@@ -188,7 +205,7 @@ class _RangedConnection(Connection):
         for port in random.sample(self.ports, len(self.ports)):
             with contextlib.suppress(OSError):
                 _, protocol = await loop.create_datagram_endpoint(
-                    lambda: StunProtocol(self), local_addr=(address, port)
+                    lambda: _StunProtocol(self), local_addr=(address, port)
                 )
                 return protocol
         return None

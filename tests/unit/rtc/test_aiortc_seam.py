@@ -242,3 +242,29 @@ async def test_a_port_range_that_is_taken_gives_no_candidate(monkeypatch: pytest
 def test_what_is_not_a_port_range_is_refused(low: int, high: int) -> None:
     with pytest.raises(ValueError, match=f"not a port range: {low}-{high}"):
         seam.PortRange(low, high)
+
+
+@pytest.mark.parametrize("ranged", [False, True])
+async def test_what_arrives_before_a_socket_is_a_candidate_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, ranged: bool
+) -> None:
+    """A port is used again at once, and aioice reads from it before it has noted that it is a candidate."""
+    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", Connection)  # restored afterwards
+    monkeypatch.setattr(aioice.ice, "StunProtocol", aioice.ice.StunProtocol)
+    seam.ignore_early_datagrams()
+    if ranged:
+        seam.PortRange(42_000, 60_000)
+    connection: Any = aiortc.rtcicetransport.Connection(ice_controlling=False)  # type: ignore[attr-defined]
+    await connection.gather_candidates()
+    protocol = connection._protocols[0]
+    arrived: list[bytes] = []
+    monkeypatch.setattr(connection, "data_received", lambda data, component: arrived.append(data))
+    try:
+        protocol.datagram_received(b"\x80 media", ("127.0.0.1", 9))
+        candidate = protocol.local_candidate
+        del protocol.local_candidate
+        protocol.datagram_received(b"\x80 early media", ("127.0.0.1", 9))
+        protocol.local_candidate = candidate
+    finally:
+        await connection.close()
+    assert arrived == [b"\x80 media"]
