@@ -21,6 +21,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=256)]
 Millis = Annotated[int, Meta(ge=0, le=600_000)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class SettingsError(ValueError):
@@ -110,6 +111,56 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stt_timeout_s: Annotated[
         float, Meta(gt=0, le=3600), _doc("Time to recognise an utterance once it is over, seconds")
     ] = 120.0
+
+    stt_partial_ms: Annotated[
+        Millis, _doc("While somebody speaks, whisper decodes what was said so far this often, ms; 0: never")
+    ] = 700
+    stt_dashscope_model: Annotated[str, _doc("Model of the recogniser dashscope")] = "paraformer-realtime-v2"
+    dashscope_api_key: Annotated[str, _doc("Key for DashScope's voices and recognisers")] = ""
+    dashscope_base_url: Annotated[str, _doc("DashScope's WebSocket address; empty: the one that its library knows")] = (
+        ""
+    )
+
+    # taking turns with an open microphone
+    vad_model_path: Annotated[str, _doc("Silero VAD (.onnx); empty: the packaged one")] = ""
+    vad_threshold: Annotated[Share, _doc("Speech is what the voice activity detector gives at least this")] = 0.5
+    vad_release: Annotated[Share, _doc("Silence, after speech, is what it gives less than this")] = 0.35
+    vad_start_ms: Annotated[Millis, _doc("Speech of this length is somebody speaking, ms")] = 96
+    vad_preroll_ms: Annotated[Millis, _doc("Sound before speech was noticed that belongs to it, ms")] = 320
+    turn_look_ms: Annotated[
+        Millis, _doc("Silence after which what was said is recognised, in case that was all, ms")
+    ] = 96
+    turn_min_silence_ms: Annotated[Millis, _doc("Silence that ends a turn which sounds finished, ms")] = 320
+    turn_max_silence_ms: Annotated[Millis, _doc("Silence that ends any turn, ms")] = 1200
+    turn_model: Annotated[
+        Literal["smart_turn", "none"], _doc("What tells whether a turn sounds finished; none: silence alone")
+    ] = "smart_turn"
+    turn_model_path: Annotated[str, _doc("Smart Turn v3 (.onnx); empty: the packaged one")] = ""
+    turn_threshold: Annotated[Share, _doc("Finished is what that model gives at least this")] = 0.5
+    speculate: Annotated[bool, _doc("Ask the language model before the turn is over, and keep a fitting answer")] = True
+    barge_in: Annotated[bool, _doc("Whoever speaks over the avatar makes it pause, and stops it by words")] = True
+    barge_in_look_ms: Annotated[
+        Millis, _doc("Speech over the avatar of this length is recognised, to see whether it is meant, ms")
+    ] = 500
+    barge_in_min_words: Annotated[
+        Count, _doc("Words that stop the avatar; such as only tell that one listens do not count")
+    ] = 1
+    barge_in_silence_ms: Annotated[
+        Millis, _doc("Silence after which an avatar that was not meant to stop speaks on, ms")
+    ] = 400
+    barge_in_wait_ms: Annotated[Millis, _doc("Longest pause without words that stop the avatar, ms")] = 2500
+    barge_in_echo_share: Annotated[
+        Share, _doc("Words are the avatar's own, heard again, if this share of them is what it says")
+    ] = 0.7
+    backchannels: Annotated[str, _doc("Comma-separated words that only tell that one listens")] = (
+        "uh-huh,uh huh,mm-hmm,mm hmm,mhm,mm,hmm,hm,uh,um,ah,oh,yeah,yep,yes,ok,okay,right,sure,i see,got it"
+    )
+
+    # watching
+    otlp_endpoint: Annotated[
+        str,
+        _doc("OpenTelemetry collector for a trace per turn (OTLP over HTTP), e.g. http://localhost:4318; empty: none"),
+    ] = ""
 
     # faces
     avatars_dir: Annotated[str, _doc("Folder of avatar bundles; empty: the packaged ones")] = ""

@@ -18,6 +18,13 @@ Microphone slot (api -> speech), up to 128 ms of one utterance; or, at its start
 
 An utterance is START, any number of slots of PCM, and END or ABORTED; how much of a slot is meant, the ring says. A
 START in the middle of another utterance says that the sender of that one died.
+
+Track slot (rtc -> speech), one packet of the browser's microphone:
+
+    | track u64 | sample u64 | flags u32 | u32 | up to 640 x s16 at 16 kHz |
+
+`track` is a number that no other connection has; START comes with its first packet, END (without samples) when it is
+over. `sample` counts at 16 kHz since then: what did not find room in the ring shows as a gap. Its generation is 0.
 """
 
 from __future__ import annotations
@@ -34,6 +41,9 @@ from opentalking.types import MODEL_SAMPLES, PLAYBACK_SAMPLES, Int16, UInt8, i42
 _PCM_HEADER = struct.Struct("<4I")
 _AV_HEADER = struct.Struct("<8I")
 _MIC_HEADER = struct.Struct("<Q2I")
+_TRACK_HEADER = struct.Struct("<2Q2I")
+TRACK_SAMPLES = 640  # at most in a slot: 40 ms
+TRACK_SLOT_BYTES = _TRACK_HEADER.size + 2 * TRACK_SAMPLES
 MIC_BYTES = 4096  # of content
 MIC_SLOT_BYTES = _MIC_HEADER.size + MIC_BYTES
 PCM_SLOT_BYTES = _PCM_HEADER.size + 2 * (MODEL_SAMPLES + PLAYBACK_SAMPLES)
@@ -145,3 +155,29 @@ def unpack_mic(buffer: memoryview) -> tuple[int, MicFlags, memoryview]:
     """Utterance, flags and a view of the content, of as much of a slot as is meant."""
     utterance, flags, _ = _MIC_HEADER.unpack_from(buffer, 0)
     return utterance, MicFlags(flags), buffer[_MIC_HEADER.size :]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPacket:
+    """A piece of a browser's microphone: `pcm` int16 (samples,) at 16 kHz; the track's `sample`-th is its first."""
+
+    track: int
+    flags: MicFlags
+    sample: int
+    pcm: Int16
+
+
+def pack_track(buffer: memoryview, packet: TrackPacket) -> int:
+    """Write a track slot; at most TRACK_SAMPLES. Returns the bytes used."""
+    if len(packet.pcm) > TRACK_SAMPLES:
+        raise ValueError(f"a track slot holds {TRACK_SAMPLES} samples, not {len(packet.pcm)}")
+    _TRACK_HEADER.pack_into(buffer, 0, packet.track, packet.sample, int(packet.flags), 0)
+    end = _TRACK_HEADER.size + 2 * len(packet.pcm)
+    buffer[_TRACK_HEADER.size : end] = packet.pcm.astype("<i2", copy=False).tobytes()
+    return end
+
+
+def unpack_track(buffer: memoryview) -> TrackPacket:
+    """A packet whose `pcm` is a view of the slot, of as much of it as is meant."""
+    track, sample, flags, _ = _TRACK_HEADER.unpack_from(buffer, 0)
+    return TrackPacket(track, MicFlags(flags), sample, np.frombuffer(buffer, np.int16, -1, _TRACK_HEADER.size))

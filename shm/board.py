@@ -8,6 +8,7 @@
     320   pose: position of the face in its idle loop    written by rtc, as the cursor is
     384   first frame: generation, time in microseconds  when inference had the turn's first frame; for the figures
     448   newest turn that inference has begun            what of it is lost when that process dies cannot be had again
+    512   turn that is to hold still; 0: none             written by speech: somebody speaks, and may mean it
 
 The cursor is what was handed to RTP, nothing else. It is overwritten every 20 ms while readers look: a reader takes it
 only if the check word (a mix of the three) agrees, so no fence is needed. (A plain xor would not do: that of turn 2,
@@ -35,10 +36,11 @@ MAGIC: Final = b"OTBOARD1"
 BOARD_BYTES: Final = 4096
 _CURSOR_WORD: Final = 256 // 8
 _POSE_WORD: Final = 320 // 8
-_MARK = struct.Struct("<IIQQdQ")  # kind, fragment, generation, sample, unix time, reserved
+_MARK = struct.Struct("<IIQQdQ")  # kind, fragment, generation, sample, unix time, rtp time stamp
 _FIRST_FRAME_WORD: Final = 384 // 8
 _WORD_MASK: Final = 0xFFFFFFFFFFFFFFFF
 _BEGUN_WORD: Final = 448 // 8
+_PAUSED_WORD: Final = 512 // 8
 _CURSOR_TRIES: Final = 4
 _MARKS_READ: Final = _MARK.size * 256
 
@@ -58,6 +60,8 @@ class MarkKind(IntEnum):
     PROGRESS = 2  # about once a second while speaking
     TURN_ENDED = 3
     TURN_CUT = 4  # the generation was raised while it sounded, or before it could
+    PAUSED = 5  # holds still after this sample
+    RESUMED = 6  # goes on with the sample after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,17 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An event of the playout. `sample` counts within the fragment at 48 kHz; `time` is Unix time in seconds."""
+    """An event of the playout. `sample` counts within the fragment at 48 kHz; `time` is Unix time in seconds.
+
+    `video_timestamp`: RTP time stamp of the picture that goes with it, as the browser sees it; 0 if there is none.
+    """
 
     kind: MarkKind
     generation: int
     fragment: int
     sample: int
     time: float
+    video_timestamp: int = 0
 
 
 def _check(cursor: Cursor) -> int:
@@ -159,9 +167,18 @@ class Board:
     def write_begun(self, generation: int) -> None:
         self._words[_BEGUN_WORD] = generation
 
+    @property
+    def paused(self) -> int:
+        """Generation of the turn that is to hold still, sound and mouth; 0 for none."""
+        return self._words[_PAUSED_WORD]
+
+    def write_paused(self, generation: int) -> None:
+        """Let this turn hold still until 0 is written; it stays where it is, and may be cut meanwhile."""
+        self._words[_PAUSED_WORD] = generation
+
     def mark(self, mark: Mark) -> None:
         """Send a mark; dropped only if the reader has been gone for more than a thousand of them."""
-        record = _MARK.pack(mark.kind, mark.fragment, mark.generation, mark.sample, mark.time, 0)
+        record = _MARK.pack(mark.kind, mark.fragment, mark.generation, mark.sample, mark.time, mark.video_timestamp)
         with contextlib.suppress(BlockingIOError):
             os.write(self._marks_fd, record)
 
@@ -173,8 +190,8 @@ class Board:
                 records = os.read(self._marks_fd, _MARKS_READ)
             except BlockingIOError:
                 return marks
-            for kind, fragment, generation, sample, time, _ in _MARK.iter_unpack(records):
-                marks.append(Mark(MarkKind(kind), generation, fragment, sample, time))
+            for kind, fragment, generation, sample, time, timestamp in _MARK.iter_unpack(records):
+                marks.append(Mark(MarkKind(kind), generation, fragment, sample, time, timestamp))
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake` in the running loop when marks wait; it must read_marks()."""

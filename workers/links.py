@@ -2,6 +2,7 @@
 
 folder/board     speech, inference, rtc
 folder/mic       api ──> speech            128 slots of up to 128 ms: one utterance at a time
+folder/track     rtc ──> speech            128 slots of 20 ms: the browser's open microphone, as long as it sends
 folder/pcm       speech ──> inference      128 slots of 40 ms: speech is at most 5 s ahead
 folder/av        inference ──> rtc          16 slots of 40 ms: rendering is at most 0.64 s ahead
 """
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opentalking.slots import MIC_SLOT_BYTES, PCM_SLOT_BYTES, av_slot_bytes
+from opentalking.slots import MIC_SLOT_BYTES, PCM_SLOT_BYTES, TRACK_SLOT_BYTES, av_slot_bytes
 from shm import Board, Consumer, Producer, RingSpec, Writer
 
 PCM_SPEC = RingSpec(slots=128, slot_bytes=PCM_SLOT_BYTES)
 MIC_SPEC = RingSpec(slots=128, slot_bytes=MIC_SLOT_BYTES)
+TRACK_SPEC = RingSpec(slots=128, slot_bytes=TRACK_SLOT_BYTES)
 _AV_SLOTS = 16
 
 
@@ -32,6 +34,14 @@ def mic_producer(folder: Path) -> Producer:
 
 def mic_consumer(folder: Path) -> Consumer:
     return Consumer(folder / "mic", MIC_SPEC)
+
+
+def track_producer(folder: Path) -> Producer:
+    return Producer(folder / "track", TRACK_SPEC)
+
+
+def track_consumer(folder: Path) -> Consumer:
+    return Consumer(folder / "track", TRACK_SPEC)
 
 
 def pcm_producer(folder: Path) -> Producer:

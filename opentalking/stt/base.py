@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from opentalking.types import AudioChunk
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """In a stream of audio: the speaker has paused and may be done. What was understood is wanted now.
+
+    An engine that can answers with a transcript of all the audio before it, as soon as it can; others ignore it. The
+    audio may go on, or end; if it ends at once, the final transcript costs nothing more.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said so far, all of it. The last one of an utterance is final; its text may be empty."""
+    """What was said so far, all of it. The last one of an utterance is final; its text may be empty.
+
+    `samples`: how many samples (16 kHz) of the utterance it covers at least; 0 if the engine cannot tell.
+    """
 
     text: str
     is_final: bool
+    samples: int = 0
+
+
+Audio: TypeAlias = AudioChunk | Pause
 
 
 class STTAdapter(Protocol):
@@ -25,7 +41,7 @@ class STTAdapter(Protocol):
     async def warmup(self) -> None:
         """Load and recognise once, so that the first utterance is not slow. Raises STTError with what is missing."""
 
-    def transcribe_stream(self, audio: AsyncIterator[AudioChunk]) -> AsyncGenerator[Transcript, None]:
+    def transcribe_stream(self, audio: AsyncIterator[Audio]) -> AsyncGenerator[Transcript, None]:
         """One utterance, 16 kHz, as it arrives; it is over when `audio` ends. Exactly one final transcript, the last.
 
         Raises STTError. Closing the iterator (aclose, cancel) drops the utterance.

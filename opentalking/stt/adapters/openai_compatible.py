@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING
 
 from opentalking.config import Settings
-from opentalking.stt.base import STTError, Transcript
-from opentalking.types import MODEL_RATE, AudioChunk
+from opentalking.stt.base import Audio, Pause, STTError, Transcript
+from opentalking.types import MODEL_RATE
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -47,10 +47,10 @@ class OpenAICompatibleSTT:
             max_retries=0,
         )
 
-    async def transcribe_stream(self, audio: AsyncIterator[AudioChunk]) -> AsyncGenerator[Transcript, None]:
+    async def transcribe_stream(self, audio: AsyncIterator[Audio]) -> AsyncGenerator[Transcript, None]:
         from openai import OpenAIError
 
-        pcm = b"".join([chunk.data.tobytes() async for chunk in audio])
+        pcm = b"".join([chunk.data.tobytes() async for chunk in audio if not isinstance(chunk, Pause)])
         if not pcm:
             yield Transcript("", is_final=True)
             return

@@ -22,7 +22,7 @@ from functools import lru_cache
 import numpy as np
 
 from opentalking.config import Settings
-from opentalking.stt.base import STTError, Transcript
+from opentalking.stt.base import Audio, Pause, STTError, Transcript
 from opentalking.stt.mel import log_mel
 from opentalking.stt.weights import find_weights, missing_weights
 from opentalking.types import MODEL_RATE, AudioChunk, Float32, Int16
@@ -61,8 +61,8 @@ class WhisperSTT:
     async def warmup(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._load)
 
-    async def transcribe_stream(self, audio: AsyncIterator[AudioChunk]) -> AsyncGenerator[Transcript, None]:
-        pieces = [_checked(chunk) async for chunk in audio]
+    async def transcribe_stream(self, audio: AsyncIterator[Audio]) -> AsyncGenerator[Transcript, None]:
+        pieces = [_checked(chunk) async for chunk in audio if not isinstance(chunk, Pause)]
         pcm = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
         text = await asyncio.get_running_loop().run_in_executor(self._thread, self._transcribe, pcm)
         yield Transcript(text, is_final=True)
