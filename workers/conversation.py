@@ -4,6 +4,7 @@
                    │                                            │ marks
                    │   first fragment sounds ───────────────────┤──> speech.media_started, state speaking
                    │   each fragment sounds ────────────────────┤──> subtitle.chunk
+                   │   it pauses, and goes on ──────────────────┤──> speech.paused, speech.resumed
                    │   turn ended, or cut at a sample ──────────┴──> speech.ended, history, state ready
                    └── generation raised: the task is cancelled at once; what was heard is known when the cut is marked
 
@@ -16,19 +17,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from opentalking.config import Settings
-from opentalking.llm.base import LLMAdapter, LLMError
+from opentalking.llm.base import LLMAdapter, LLMError, Message
 from opentalking.llm.conversation import Conversation, Entry
+from opentalking.llm.heard import join_fragments
 from opentalking.store import Chat, Event, Session, Speak, Store, StoreError
 from opentalking.tts.base import TTSAdapter, TTSError
 from opentalking.types import PLAYBACK_RATE
 from shm import Mark, MarkKind, Writer
 from workers import links
+from workers.ahead import HeadStart
 from workers.lost import lost_turn
+from workers.outbox import Outbox
 from workers.turn import NothingToSay, Turn, reply_deltas, verbatim
 
 log = logging.getLogger(__name__)
@@ -36,6 +41,14 @@ log = logging.getLogger(__name__)
 CUT_MARK_WAIT_S = 0.25  # rtc marks a cut within a packet; it may also have died
 
 _MEDIA_STATUS = {False: "idle", True: "interrupted"}
+
+
+@dataclass(slots=True)
+class Pause:
+    """Why the turn holds still, for the events: when it was decided, and what let it go on."""
+
+    decided_at: float = 0.0
+    reason: str = ""
 
 
 class ConversationSession:
@@ -69,33 +82,22 @@ class ConversationSession:
         self._task: asyncio.Task[None] | None = None  # of the newest turn; it may outlive the turn by a moment
         self._turn_over = asyncio.Event()
         self._turn_over.set()
-        self._outbox: asyncio.Queue[Callable[[], Awaitable[Any]]] = asyncio.Queue()
-        self._posting = asyncio.create_task(self._post_in_order())
+        self._outbox = Outbox(store, self.session_id)
         self._frames = 0
+        self._ahead: HeadStart | None = None
+        self._pause = Pause()
+        self.board.write_paused(0)  # whoever spoke to the process before this one is not heard out any more
         self.board.listen(self._read_marks)
 
     # --- what the client is told, in order
 
     def emit(self, event: str, data: dict[str, Any]) -> None:
         """Queue an event; turn events carry their generation."""
-        body = {"session_id": self.session_id, **data}
-        self._outbox.put_nowait(lambda: self._store.emit(self.session_id, event, body))
+        self._outbox.emit(event, data)
 
     def _keep_history(self) -> None:
         entries = self._conversation.entries()
-        self._outbox.put_nowait(lambda: self._store.keep_history(self.session_id, entries))
-
-    def _set_state(self, state: Any) -> None:
-        self._outbox.put_nowait(lambda: self._store.set_state(self.session_id, state))
-
-    async def _post_in_order(self) -> None:
-        while True:
-            post = await self._outbox.get()
-            try:
-                await post()
-            except StoreError as error:
-                log.warning("%s: an event is lost: %s", self.session_id, error)
-            self._outbox.task_done()
+        self._outbox.put(lambda: self._store.keep_history(self.session_id, entries))
 
     # --- turns
 
@@ -116,7 +118,7 @@ class ConversationSession:
         if command.generation < self.board.generation:  # interrupted before it began
             self._emitter(turn.generation)("speech.ended", {"text": "", "interrupted": True})
             return
-        self._outbox.put_nowait(lambda: self._store.set_turn(self.session_id, turn.generation))
+        self._outbox.put(lambda: self._store.set_turn(self.session_id, turn.generation))
         if turn.kind == "chat":
             self._conversation.add_user(asked)
             self._keep_history()
@@ -136,9 +138,14 @@ class ConversationSession:
     async def _run(self, turn: Turn, asked: str, tts: TTSAdapter, voice: str) -> None:
         emit = self._emitter(turn.generation)
         emit("status", {"stage": "thinking"})
+        ahead: HeadStart | None = None
         deltas: AsyncGenerator[str, None] = verbatim(asked)
         if turn.kind == "chat":
-            deltas = reply_deltas(self._llm, self._conversation.messages(), turn, emit)
+            messages = self._conversation.messages()
+            if (ahead := self._take_ahead(messages)) is not None and ahead.first_token_at is not None:
+                turn.note("llm_first_token_ms", ahead.first_token_at)
+            answer = self._llm.chat_stream(messages) if ahead is None else ahead.deltas()
+            deltas = reply_deltas(answer, turn, emit)
         try:
             await turn.run(deltas, self._config, tts, voice, self._ring)
         except (LLMError, TTSError, NothingToSay) as error:
@@ -149,6 +156,58 @@ class ConversationSession:
         else:
             if turn.kind == "chat":
                 emit("assistant.message", {"text": turn.text})
+        finally:
+            if ahead is not None:
+                ahead.drop()
+
+    # --- while somebody else speaks
+
+    @property
+    def turn_in_progress(self) -> int:
+        """Generation of the turn that is thought of, made or heard; 0 for none."""
+        return self._turn.generation if self._turn is not None else 0
+
+    def ask_ahead(self, text: str) -> None:
+        """Ask the model now, in case this is all that is said. Not while a turn is in progress: what will have been
+        heard of it belongs to the question."""
+        if self._turn is not None or not text:
+            return
+        messages = self._conversation.messages(text)
+        if self._ahead is None or not self._ahead.fits(messages):
+            self._drop_ahead()
+            self._ahead = HeadStart(self._llm, messages)
+
+    def _take_ahead(self, messages: Sequence[Message]) -> HeadStart | None:
+        """The request that was made ahead, if it is this one."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and not ahead.fits(messages):
+            ahead.drop()
+            return None
+        return ahead
+
+    def _drop_ahead(self) -> None:
+        if self._ahead is not None:
+            self._ahead.drop()
+            self._ahead = None
+
+    def pause(self, generation: int, decided_at: float) -> None:
+        """Let the turn hold still, sound and mouth, until `resume` or until its generation is over."""
+        if generation == self.turn_in_progress:
+            self._pause = Pause(decided_at)
+            self.board.write_paused(generation)
+
+    def resume(self, reason: str) -> None:
+        """Go on where it paused, because it was not meant to stop."""
+        self._pause.reason = reason
+        self.board.write_paused(0)
+
+    def spoken_lately(self) -> str:
+        """The words around the playout cursor: what a microphone may hear of the avatar."""
+        turn, cursor = self._turn, self.board.cursor
+        if turn is None or cursor.generation != turn.generation:
+            return ""
+        first = max(0, cursor.fragment - 1)
+        return join_fragments([fragment.text for fragment in turn.fragments[first : cursor.fragment + 1]])
 
     def _fail(self, turn: Turn, error: Exception) -> None:
         """A turn that cannot go on: say so, and end it for everybody, or the playout would wait for its end."""
@@ -158,8 +217,8 @@ class ConversationSession:
         message = str(error) or type(error).__name__
         self._emitter(turn.generation)("error", {"code": code, "message": message})
         self._emitter(turn.generation)("status", {"stage": "error", "message": message})
-        self._outbox.put_nowait(lambda: self._store.set_error(self.session_id, code, message))
-        self._outbox.put_nowait(lambda: self._end_generation(turn.generation))
+        self._outbox.put(lambda: self._store.set_error(self.session_id, code, message))
+        self._outbox.put(lambda: self._end_generation(turn.generation))
 
     async def _end_generation(self, generation: int) -> None:
         self.raise_generation(await self._store.next_generation(self.session_id, only=generation))
@@ -177,7 +236,7 @@ class ConversationSession:
         emit("speech.ended", {"text": turn.heard, "interrupted": True})
         emit("status", {"stage": "interrupted"})
         last_turn = {"generation": generation, "interrupted": True, "heard": turn.heard}
-        self._outbox.put_nowait(lambda: self._store.set_last_turn(self.session_id, last_turn))
+        self._outbox.put(lambda: self._store.set_last_turn(self.session_id, last_turn))
 
     def raise_generation(self, generation: int) -> None:
         """Whatever is older is over: stop making it now, account for what was heard when the playout says so."""
@@ -215,6 +274,8 @@ class ConversationSession:
             self._end_soon(turn.generation)
         elif mark.kind is MarkKind.FRAGMENT_STARTED:
             self._fragment_started(turn, mark)
+        elif mark.kind in (MarkKind.PAUSED, MarkKind.RESUMED):
+            self._paused_or_resumed(turn, mark)
         elif mark.kind is MarkKind.PROGRESS:
             self._emitter(turn.generation)("frame", {"frame_idx": self._frames, "pts_ms": self._frames * 40})
             self._frames += 25
@@ -232,7 +293,7 @@ class ConversationSession:
             if first_frame is not None:
                 turn.note("first_av_ms", first_frame)
             turn.note("first_rtp_ms", mark.time)
-            self._set_state("speaking")
+            self._outbox.set_state("speaking")
             emit("speech.media_started", {"first_rtp_ms": turn.timing["first_rtp_ms"]})
             emit("speech.timing", self._told_timing(turn))
             emit("status", {"stage": "speaking"})
@@ -243,6 +304,16 @@ class ConversationSession:
             data["duration_ms"] = round(fragment.samples * 1000 / PLAYBACK_RATE)
         emit("subtitle.chunk", data)
 
+    def _paused_or_resumed(self, turn: Turn, mark: Mark) -> None:
+        emit = self._emitter(turn.generation)
+        if mark.kind is MarkKind.PAUSED:
+            heard = turn.heard(mark.fragment, mark.sample)
+            emit("speech.paused", {"decided_at": self._pause.decided_at, "at": mark.time, "text": heard})
+            emit("status", {"stage": "paused"})
+        else:
+            emit("speech.resumed", {"reason": self._pause.reason, "at": mark.time})
+            emit("status", {"stage": "speaking"})
+
     @staticmethod
     def _told_timing(turn: Turn) -> dict[str, Any]:
         """The latencies of a turn as far as they are known: told when it begins to sound and again at its end."""
@@ -251,6 +322,7 @@ class ConversationSession:
     def _finish(self, turn: Turn, heard: str, interrupted: bool, last_sample_at: float | None = None) -> None:
         """The turn is over; exactly once. `last_sample_at`: when a cut turn's last sample was handed to RTP."""
         self._turn = None
+        self.board.write_paused(0)
         if interrupted:  # the playout may have heard of it before us
             self._stop_making()
         emit = self._emitter(turn.generation)
@@ -258,9 +330,9 @@ class ConversationSession:
             self._conversation.commit_heard(heard, interrupted)
             self._keep_history()
         turn.timing["interrupted"] = interrupted
-        self._outbox.put_nowait(lambda: self._store.set_last_turn(self.session_id, {**turn.timing, "heard": heard}))
+        self._outbox.put(lambda: self._store.set_last_turn(self.session_id, {**turn.timing, "heard": heard}))
         if turn.sounded:
-            self._set_state("ready")
+            self._outbox.set_state("ready")
         ended = {"text": heard, "interrupted": interrupted}
         emit("speech.ended", ended if last_sample_at is None else {**ended, "last_sample_at": last_sample_at})
         emit("speech.timing", self._told_timing(turn))
@@ -290,6 +362,13 @@ class ConversationSession:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
+    async def cut(self, reason: str) -> None:
+        """Stop the turn in progress for everybody, because its listener wants to speak. Raises StoreError."""
+        if (generation := self.turn_in_progress) == 0:
+            return
+        self.raise_generation(await self._store.next_generation(self.session_id, only=generation))
+        self._emitter(generation)("speech.interrupted", {"reason": reason})
+
     async def drain(self, bound_s: float) -> None:
         """Let the sentence that is being heard come to its end; one that takes longer than `bound_s` is interrupted."""
         if (turn := self._turn) is None:
@@ -307,8 +386,7 @@ class ConversationSession:
             task.cancel()
         self._stop_making()
         await self._ring_is_free()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._outbox.join(), 1.0)
-        self._posting.cancel()
+        self._drop_ahead()
+        await self._outbox.close()
         self._ring.close()
         self.board.close()

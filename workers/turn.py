@@ -17,7 +17,6 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any, Literal
 
 from opentalking.config import Settings
-from opentalking.llm.base import LLMAdapter, Message
 from opentalking.llm.heard import SpokenFragment, heard_of_turn, join_fragments
 from opentalking.llm.speakable import ThinkFilter, speakable
 from opentalking.llm.splitter import SentenceSplitter
@@ -142,11 +141,11 @@ class Turn:
             fragment.samples += info.samples
 
 
-async def reply_deltas(llm: LLMAdapter, messages: list[Message], turn: Turn, emit: Emit) -> AsyncGenerator[str, None]:
+async def reply_deltas(answer: AsyncGenerator[str, None], turn: Turn, emit: Emit) -> AsyncGenerator[str, None]:
     """The model's answer as it comes, without its thoughts; every delta is also told to the client."""
     thoughts = ThinkFilter()
-    async with contextlib.aclosing(llm.chat_stream(messages)) as stream:
-        async for delta in stream:
+    async with contextlib.aclosing(answer):
+        async for delta in answer:
             turn.note("llm_first_token_ms")
             if visible := thoughts.feed(delta):
                 emit("llm", {"delta": visible})

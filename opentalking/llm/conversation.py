@@ -62,10 +62,13 @@ class Conversation:
     def entries(self) -> list[Entry]:
         return list(self._entries)
 
-    def messages(self) -> list[Message]:
-        """The request: system prompt, then user and assistant in turn (utterances of one side are joined)."""
+    def messages(self, *asked: str) -> list[Message]:
+        """The request: system prompt, then user and assistant in turn (utterances of one side are joined).
+
+        `asked`: a question as if it had been added.
+        """
         messages = [Message("system", self._system_prompt)] if self._system_prompt else []
-        for entry in self._entries:
+        for entry in (*self._entries, *(Entry("user", text) for text in asked)):
             if messages and messages[-1].role == entry.role:
                 messages[-1] = Message(entry.role, f"{messages[-1].content}\n{entry.content}")
             else:
