@@ -16,7 +16,7 @@ import numpy as np
 from aiortc import RTCPeerConnection, RTCSessionDescription, rtcrtpreceiver
 from aiortc.codecs.base import Decoder
 from aiortc.jitterbuffer import JitterFrame
-from aiortc.mediastreams import MediaStreamError
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtcpSrPacket
 from av.frame import Frame
 
@@ -56,11 +56,13 @@ class Receiver:
     loud: asyncio.Event = field(default_factory=asyncio.Event)
     sound_pts: list[int] = field(default_factory=list)  # one for each entry of `sound`
     reports: dict[str, tuple[float, int]] = field(default_factory=dict)  # newest sender report: NTP seconds, RTP stamp
+    microphone: MediaStreamTrack | None = None  # what is sent; set before the offer
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def offer(self) -> str:
         self.connection.addTransceiver("video", direction="recvonly")
-        self.connection.addTransceiver("audio", direction="recvonly")
+        direction = "recvonly" if self.microphone is None else "sendrecv"
+        self.connection.addTransceiver(self.microphone or "audio", direction=direction)
         self.connection.on("track", self._on_track)
         await self.connection.setLocalDescription(await self.connection.createOffer())
         return self.connection.localDescription.sdp
@@ -205,9 +207,13 @@ class Client:
     def __init__(self, base: str, keep_pictures: bool = False) -> None:
         self.base = base.rstrip("/")
         self.session_id = ""
-        self.receiver = Receiver(keep_pictures)
+        self.receiver = self.make_receiver(keep_pictures)
         self.http: aiohttp.ClientSession
         self.events: Events
+
+    def make_receiver(self, keep_pictures: bool) -> Receiver:
+        """What the next connection ends in."""
+        return Receiver(keep_pictures)
 
     async def __aenter__(self) -> Self:
         self.http = aiohttp.ClientSession()
@@ -247,5 +253,5 @@ class Client:
     async def reconnect(self) -> None:
         """As after a reload: the old connection is closed, a new offer is made for the same session."""
         await self.receiver.close()
-        self.receiver = Receiver(self.receiver.keep_pictures)
+        self.receiver = self.make_receiver(self.receiver.keep_pictures)
         await self.connect()

@@ -1,4 +1,4 @@
-"""Sentences as a person would say them into a microphone: by the packaged voice, 16 kHz."""
+"""What a person does at a microphone: sentences by the packaged voice, coughs, clicks and noise; int16 at 16 kHz."""
 
 from __future__ import annotations
 
@@ -7,21 +7,83 @@ import wave
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
+from scipy.signal import lfilter, resample_poly
 
 from opentalking.config import Settings
 from opentalking.tts.adapters.piper import PiperTTS
 
 RATE = 16_000
+_WINDOW_MS = 10
+_SILENT = 0.02  # share of the loudest 10 ms
+_FLOOR = 30.0  # of a 16-bit sample
+
+
+class Voice:
+    """The packaged voice, loaded once; each sentence is made once. It is prepared in the cache of `settings`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._piper = PiperTTS(settings)
+        self._said: dict[str, NDArray[np.int16]] = {}
+
+    async def say(self, text: str) -> NDArray[np.int16]:
+        """int16 at RATE."""
+        if text not in self._said:
+            chunks = [chunk async for chunk in self._piper.synthesize_stream(text)]
+            pcm = np.concatenate([chunk.data for chunk in chunks]).astype(np.float64)
+            said = resample_poly(pcm, RATE, chunks[0].sample_rate).clip(-32768, 32767).astype(np.int16)
+            self._said[text] = said
+        return self._said[text]
+
+    async def close(self) -> None:
+        await self._piper.aclose()
 
 
 async def said_by_piper(text: str, settings: Settings) -> NDArray[np.int16]:
     """int16 at RATE. The voice is prepared in the cache of `settings`."""
-    piper = PiperTTS(settings)
-    chunks = [chunk async for chunk in piper.synthesize_stream(text)]
-    await piper.aclose()
-    pcm = np.concatenate([chunk.data for chunk in chunks]).astype(np.float64)
-    return resample_poly(pcm, RATE, chunks[0].sample_rate).clip(-32768, 32767).astype(np.int16)
+    voice = Voice(settings)
+    pcm = await voice.say(text)
+    await voice.close()
+    return pcm
+
+
+def speech_span(pcm: NDArray[np.int16], rate: int = RATE) -> tuple[int, int]:
+    """First and last sample of what is no silence, by the energy of 10 ms; all of it if nothing stands out."""
+    window = rate * _WINDOW_MS // 1000
+    level = np.sqrt((pcm[: len(pcm) // window * window].astype(np.float64).reshape(-1, window) ** 2).mean(axis=1))
+    loud = np.flatnonzero(level > max(_FLOOR, _SILENT * float(level.max(initial=0))))
+    if not len(loud):
+        return 0, len(pcm) - 1
+    return int(loud[0]) * window, (int(loud[-1]) + 1) * window - 1
+
+
+def pause(ms: int) -> NDArray[np.int16]:
+    return np.zeros(RATE * ms // 1000, np.int16)
+
+
+def noise(ms: int, amplitude: float = 6000, seed: int = 0) -> NDArray[np.int16]:
+    """White noise."""
+    drawn = np.random.default_rng(seed).normal(0, amplitude, RATE * ms // 1000)
+    return drawn.clip(-32768, 32767).astype(np.int16)
+
+
+def clicks(ms: int, spacing_ms: int = 150) -> NDArray[np.int16]:
+    """A keyboard, or so: single loud samples and their ringing."""
+    struck = np.zeros(RATE * ms // 1000)
+    struck[:: RATE * spacing_ms // 1000] = 12_000
+    return np.asarray(lfilter([1.0], [1.0, -0.9, 0.5], struck)).clip(-32768, 32767).astype(np.int16)
+
+
+def cough(ms: int = 200, seed: int = 0) -> NDArray[np.int16]:
+    """A burst of breath, and a voiced end at 140 Hz, both through the throat's resonances."""
+    drawn, samples = np.random.default_rng(seed), RATE * ms // 1000
+    at = np.arange(samples) / RATE
+    breath = drawn.normal(0, 1, samples) * np.exp(-at / (ms / 4000)) * np.minimum(1, at / 0.004)
+    glottal = ((at * 140) % 1 - 0.5) * np.clip((at - ms / 3000) / 0.03, 0, 1) * np.clip((ms / 1000 - at) / 0.04, 0, 1)
+    sound = breath + 1.5 * glottal
+    for hertz, width in ((700, 130), (1200, 150), (2600, 250)):
+        pole = np.exp(-np.pi * width / RATE)
+        sound = sound + lfilter([1 - pole], [1, -2 * pole * np.cos(2 * np.pi * hertz / RATE), pole**2], sound)
+    return np.asarray(14_000 * sound / np.abs(sound).max()).astype(np.int16)
 
 
 def wav(pcm: NDArray[np.int16]) -> bytes:
