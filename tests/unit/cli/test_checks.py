@@ -19,7 +19,7 @@ def settings_of(**values):
 def test_what_the_tests_themselves_need_is_found():
     found = checks.before_start(settings_of())
     assert [check for check in found if check.level == "fail"] == []
-    assert {"python", "packages", "redis program", "language model", "voice", "avatar"} <= {
+    assert {"python", "packages", "redis program", "language model", "voice", "turn taking", "avatar"} <= {
         check.name for check in found
     }
 
@@ -67,6 +67,30 @@ def test_an_unknown_voice_engine_fails_and_lists_the_known():
     check = checks.voice(settings_of(OPENTALKING_TTS_PROVIDER="pipper"))
     assert check.level == "fail"
     assert "'pipper'; there are piper, espeak" in check.message
+
+
+@pytest.mark.parametrize(
+    ("environ", "level", "words"),
+    [
+        ({}, "ok", "smart_turn"),
+        ({"OPENTALKING_TURN_MODEL": "none"}, "ok", "silence alone"),
+        (
+            {"OPENTALKING_TURN_MODEL_PATH": "/no/turn.onnx"},
+            "warn",
+            "silence alone ends a turn: OPENTALKING_TURN_MODEL_",
+        ),
+        (
+            {"OPENTALKING_VAD_MODEL_PATH": "/no/vad.onnx"},
+            "warn",
+            "no open microphone: OPENTALKING_VAD_MODEL_PATH: there",
+        ),
+    ],
+)
+def test_what_an_open_microphone_lacks_is_told_with_the_command_that_installs_it(environ, level, words):
+    check = checks.turn_taking(settings_of(**environ))
+    assert check.level == level
+    assert check.message.startswith(words)
+    assert level == "ok" or "pip install --no-deps silero-vad==" in check.mend
 
 
 def test_an_unknown_avatar_fails_and_lists_the_known():

