@@ -5,7 +5,7 @@ The names are the original's wire contract; what it does not have is marked "our
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Required, TypedDict
 
 import msgspec
 from msgspec import Meta
@@ -38,8 +38,28 @@ class SessionStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was done with a session. `generation` (ours) numbers the turn that begins, or the silence."""
 
     session_id: str
-    status: Literal["created", "ready", "queued", "interrupted", "closed"]
+    status: Literal["created", "ready", "queued", "interrupted", "noted", "closed"]
     generation: int = 0
+
+
+class HistoryEntry(msgspec.Struct, frozen=True):
+    """What was asked, or what was heard of an answer; `interrupted`: it did not come to its end."""
+
+    role: Literal["user", "assistant"]
+    content: str
+    interrupted: bool = False
+
+
+class SessionShown(TypedDict, total=False):
+    """A session: its Redis hash as it stands (docs/redis.md names every field), and what was asked and heard (ours)."""
+
+    session_id: Required[str]
+    state: Required[str]
+    avatar_id: Required[str]
+    generation: Required[str]
+    turn: str
+    last_turn: str
+    history: Required[list[HistoryEntry]]
 
 
 class SessionList(msgspec.Struct, frozen=True):
@@ -112,6 +132,21 @@ class SpokenTurn(msgspec.Struct, frozen=True):
     status: Literal["queued"]
     text: str
     generation: int
+
+
+class SeenBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What a browser measured of a turn (ours): when its first sound and its first changed picture were there, in Unix
+    seconds by the server's clock (`/clock`), and how long its jitter buffer holds sound back."""
+
+    first_sound_at: float | None = None
+    first_frame_at: float | None = None
+    jitter_buffer_ms: Annotated[float, Meta(ge=0, le=60_000)] | None = None
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """The server's clock, Unix seconds (ours)."""
+
+    now: float
 
 
 class OfferBody(msgspec.Struct, frozen=True):

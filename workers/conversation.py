@@ -26,7 +26,7 @@ from opentalking.config import Settings
 from opentalking.llm.base import LLMAdapter, LLMError, Message
 from opentalking.llm.conversation import Conversation, Entry
 from opentalking.llm.heard import join_fragments
-from opentalking.store import Chat, Event, Session, Speak, Store, StoreError
+from opentalking.store import Chat, Event, Seen, Session, Speak, Store, StoreError
 from opentalking.tts.base import TTSAdapter, TTSError
 from opentalking.types import PLAYBACK_RATE
 from shm import Mark, MarkKind, Writer
@@ -34,6 +34,7 @@ from workers import links
 from workers.ahead import HeadStart
 from workers.lost import lost_turn
 from workers.outbox import Outbox
+from workers.recorder import Recorder, TurnTrace
 from workers.turn import NothingToSay, Turn, reply_deltas, verbatim
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,9 @@ class ConversationSession:
         store: Store,
         llm: LLMAdapter,
         remembered: Iterable[Entry] = (),
+        recorder: Recorder | None = None,
     ) -> None:
-        """`remembered`: the history that a process before this one kept."""
+        """`remembered`: the history that a process before this one kept. `recorder`: that of this process."""
         self.session = session
         self.session_id = session.session_id
         self._config = config
@@ -83,6 +85,8 @@ class ConversationSession:
         self._turn_over = asyncio.Event()
         self._turn_over.set()
         self._outbox = Outbox(store, self.session_id)
+        self._recorder = recorder or Recorder()
+        self._last_trace: TurnTrace | None = None  # of the last turn that was over
         self._frames = 0
         self._ahead: HeadStart | None = None
         self._pause = Pause()
@@ -111,14 +115,17 @@ class ConversationSession:
         await self._turn_over.wait()
         await self._ring_is_free()
         kind: Literal["chat", "speak"] = "chat" if isinstance(command, Chat) else "speak"
-        turn = Turn(command.generation, kind, command.accepted_at, self._emitter(command.generation))
+        spoken = command.heard if isinstance(command, Chat) else None
+        trace = TurnTrace(command.generation, kind, command.accepted_at, spoken)
+        turn = Turn(trace, self._emitter(command.generation))
         asked = command.prompt if isinstance(command, Chat) else command.text
-        turn.note("dispatched_ms")
+        trace.note("dispatched_ms")
         self._emitter(turn.generation)("speech.started", {"text": asked, "kind": kind})
         if command.generation < self.board.generation:  # interrupted before it began
+            self._record(turn, "", interrupted=True)
             self._emitter(turn.generation)("speech.ended", {"text": "", "interrupted": True})
             return
-        self._outbox.put(lambda: self._store.set_turn(self.session_id, turn.generation))
+        self._outbox.put(lambda: self._store.set_turn(self.session_id, turn.generation, trace.zero))
         if turn.kind == "chat":
             self._conversation.add_user(asked)
             self._keep_history()
@@ -143,7 +150,7 @@ class ConversationSession:
         if turn.kind == "chat":
             messages = self._conversation.messages()
             if (ahead := self._take_ahead(messages)) is not None and ahead.first_token_at is not None:
-                turn.note("llm_first_token_ms", ahead.first_token_at)
+                turn.trace.note("llm_first_token_ms", ahead.first_token_at)
             answer = self._llm.chat_stream(messages) if ahead is None else ahead.deltas()
             deltas = reply_deltas(answer, turn, emit)
         try:
@@ -215,6 +222,7 @@ class ConversationSession:
             type(error), "CHAT_FAILED" if turn.kind == "chat" else "SPEAK_FAILED"
         )
         message = str(error) or type(error).__name__
+        turn.trace.fail(code)
         self._emitter(turn.generation)("error", {"code": code, "message": message})
         self._emitter(turn.generation)("status", {"stage": "error", "message": message})
         self._outbox.put(lambda: self._store.set_error(self.session_id, code, message))
@@ -235,7 +243,8 @@ class ConversationSession:
         emit = self._emitter(generation)
         emit("speech.ended", {"text": turn.heard, "interrupted": True})
         emit("status", {"stage": "interrupted"})
-        last_turn = {"generation": generation, "interrupted": True, "heard": turn.heard}
+        last_turn = {"generation": generation, "interrupted": True, "outcome": "lost", "heard": turn.heard}
+        self._recorder.lost("speak" if turn.asked is None else "chat")
         self._outbox.put(lambda: self._store.set_last_turn(self.session_id, last_turn))
 
     def raise_generation(self, generation: int) -> None:
@@ -291,11 +300,12 @@ class ConversationSession:
             self._frames = 0
             first_frame = self.board.first_frame(turn.generation)
             if first_frame is not None:
-                turn.note("first_av_ms", first_frame)
-            turn.note("first_rtp_ms", mark.time)
+                turn.trace.note("first_av_ms", first_frame)
+            turn.trace.note("first_rtp_ms", mark.time)
             self._outbox.set_state("speaking")
-            emit("speech.media_started", {"first_rtp_ms": turn.timing["first_rtp_ms"]})
-            emit("speech.timing", self._told_timing(turn))
+            sent = {"first_rtp_at": mark.time, "video_timestamp": mark.video_timestamp}
+            emit("speech.media_started", {"first_rtp_ms": turn.trace.ms("first_rtp_ms"), **sent})
+            emit("speech.timing", turn.trace.told())
             emit("status", {"stage": "speaking"})
         fragment = turn.fragments[mark.fragment]
         last = fragment.complete and mark.fragment == len(turn.fragments) - 1
@@ -311,13 +321,30 @@ class ConversationSession:
             emit("speech.paused", {"decided_at": self._pause.decided_at, "at": mark.time, "text": heard})
             emit("status", {"stage": "paused"})
         else:
+            self._recorder.barge_in("resumed", self._pause.reason)
             emit("speech.resumed", {"reason": self._pause.reason, "at": mark.time})
             emit("status", {"stage": "speaking"})
 
-    @staticmethod
-    def _told_timing(turn: Turn) -> dict[str, Any]:
-        """The latencies of a turn as far as they are known: told when it begins to sound and again at its end."""
-        return {key: value for key, value in turn.timing.items() if key != "accepted_at"}
+    def _record(self, turn: Turn, heard: str, interrupted: bool) -> None:
+        """Keep and count the trace of a turn that is over."""
+        turn.trace.end(heard, interrupted)
+        self._last_trace = turn.trace
+        self._recorder.over(self.session, turn.trace)
+        kept = turn.trace.kept()
+        self._outbox.put(lambda: self._store.set_last_turn(self.session_id, kept))
+
+    def seen(self, report: Seen) -> None:
+        """What the browser itself heard and saw of the turn in progress, or of the last one."""
+        trace = self._turn.trace if self._turn is not None else self._last_trace
+        if trace is None or trace.generation != report.generation:
+            trace = self._last_trace
+        if trace is None or trace.generation != report.generation or not trace.see(report):
+            return
+        self._emitter(trace.generation)("speech.timing", trace.told())
+        if trace.outcome is not None:
+            self._recorder.seen(self.session, trace)
+            kept = trace.kept()
+            self._outbox.put(lambda: self._store.amend_last_turn(self.session_id, kept))
 
     def _finish(self, turn: Turn, heard: str, interrupted: bool, last_sample_at: float | None = None) -> None:
         """The turn is over; exactly once. `last_sample_at`: when a cut turn's last sample was handed to RTP."""
@@ -329,13 +356,12 @@ class ConversationSession:
         if turn.kind == "chat":
             self._conversation.commit_heard(heard, interrupted)
             self._keep_history()
-        turn.timing["interrupted"] = interrupted
-        self._outbox.put(lambda: self._store.set_last_turn(self.session_id, {**turn.timing, "heard": heard}))
+        self._record(turn, heard, interrupted)
         if turn.sounded:
             self._outbox.set_state("ready")
         ended = {"text": heard, "interrupted": interrupted}
         emit("speech.ended", ended if last_sample_at is None else {**ended, "last_sample_at": last_sample_at})
-        emit("speech.timing", self._told_timing(turn))
+        emit("speech.timing", turn.trace.told())
         emit("status", {"stage": _MEDIA_STATUS[interrupted]})
         self._turn_over.set()
         if self._last_fragment is not None:
@@ -367,6 +393,7 @@ class ConversationSession:
         if (generation := self.turn_in_progress) == 0:
             return
         self.raise_generation(await self._store.next_generation(self.session_id, only=generation))
+        self._recorder.barge_in("cut", reason)
         self._emitter(generation)("speech.interrupted", {"reason": reason})
 
     async def drain(self, bound_s: float) -> None:
@@ -381,6 +408,13 @@ class ConversationSession:
             await self._turn_over.wait()
 
     async def close(self) -> None:
+        if (turn := self._turn) is not None:
+            cursor = self.board.cursor
+            mine = cursor.generation == turn.generation
+            turn.trace.end(turn.heard(cursor.fragment, cursor.sample) if mine else "", interrupted=True)
+            self._recorder.over(self.session, turn.trace)
+            kept = turn.trace.kept()
+            self._outbox.put(lambda: self._store.amend_last_turn(self.session_id, kept))
         self._turn = None  # no mark is waited for any more
         for task in self._ending:
             task.cancel()

@@ -15,6 +15,7 @@ if __name__ == "__main__":  # before the imports below: this file is loaded agai
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,14 @@ from opentalking.llm.base import LLMAdapter, LLMError
 from opentalking.llm.conversation import Entry
 from opentalking.llm.late import LateLLM
 from opentalking.slots import Utterance
-from opentalking.store import Chat, Command, Session, Speak, WindUp
+from opentalking.store import Chat, Command, Heard, Seen, Session, Speak, WindUp
 from opentalking.tts.base import TTSAdapter, TTSError
 from opentalking.tts.registry import available, create_tts, pick_tts
 from workers.conversation import ConversationSession
 from workers.ear import Ear
 from workers.lifecycle import Worker
 from workers.recognition import Recognisers
+from workers.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class SpeechService:
         self.sessions: dict[str, ConversationSession] = {}
         self._ears: dict[str, Ear] = {}
         self._recognisers = Recognisers(self._config)
+        self._recorder = Recorder()
         self._llm = LateLLM(self._make_llm)
         self._voices: dict[str, asyncio.Task[TTSAdapter]] = {}
         self._warming: asyncio.Task[None] | None = None
@@ -54,7 +57,7 @@ class SpeechService:
         self._info: dict[str, Any] = {}
 
     def info(self) -> dict[str, Any]:
-        return {**self._info, **self._recognisers.info()}
+        return {**self._info, **self._recognisers.info(), **self._recorder.info()}
 
     def _make_llm(self) -> LLMAdapter:
         from opentalking.llm.openai_compatible import OpenAICompatibleLLM
@@ -113,7 +116,7 @@ class SpeechService:
             await self._worker.store.set_state(session.session_id, "ready")
         store = self._worker.store
         remembered = await store.history(session.session_id, Entry)
-        conversation = ConversationSession(session, folder, self._config, store, self._llm, remembered)
+        conversation = ConversationSession(session, folder, self._config, store, self._llm, remembered, self._recorder)
         if session.turn:
             conversation.lost(session.turn, await store.past_events(session.session_id))
         try:
@@ -131,10 +134,20 @@ class SpeechService:
         async def heard(wanted: Utterance, text: str, ended_at: float) -> dict[str, Any]:
             if not wanted.turn:
                 return {"text": text}
+            final_at = time.time()
             conversation.emit("transcript", {"text": text, "is_final": True})
             generation = await store.next_generation(session_id)
-            voice = {"tts_voice": wanted.tts_voice, "tts_provider": wanted.tts_provider, "tts_model": wanted.tts_model}
-            await store.send(self._worker.id, Chat(session_id, generation, text, ended_at, **voice))
+            chat = Chat(
+                session_id,
+                generation,
+                text,
+                ended_at,
+                tts_voice=wanted.tts_voice,
+                tts_provider=wanted.tts_provider,
+                tts_model=wanted.tts_model,
+                heard=Heard(ended_at, stt_final_at=final_at, committed_at=time.time()),
+            )
+            await store.send(self._worker.id, chat)
             return {"text": text, "generation": generation}
 
         return Ear(
@@ -150,6 +163,9 @@ class SpeechService:
         session = self.sessions.get(command.session_id)
         if session is not None and isinstance(command, WindUp):
             session.wind_up(command.generation)
+            return
+        if session is not None and isinstance(command, Seen):
+            session.seen(command)
             return
         if session is None or not isinstance(command, Speak | Chat):
             log.warning("dropping %s for %s", type(command).__name__, command.session_id)

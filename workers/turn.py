@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator, Callable
-from typing import Any, Literal
+from typing import Any
 
 from opentalking.config import Settings
 from opentalking.llm.heard import SpokenFragment, heard_of_turn, join_fragments
@@ -24,6 +23,7 @@ from opentalking.slots import pack_pcm
 from opentalking.tts.base import TTSAdapter
 from opentalking.tts.shaping import Shaped, TurnShaper
 from shm import Producer
+from workers.recorder import TurnTrace
 
 _FRAGMENTS_AHEAD = 4
 
@@ -37,11 +37,12 @@ class NothingToSay(Exception):
 class Turn:
     """State of one turn; `emit(event, data)` must not block."""
 
-    def __init__(self, generation: int, kind: Literal["chat", "speak"], accepted_at: float, emit: Emit) -> None:
-        self.generation = generation
-        self.kind = kind
+    def __init__(self, trace: TurnTrace, emit: Emit) -> None:
+        """`trace`: where its stages are noted."""
+        self.generation = trace.generation
+        self.kind = trace.kind
+        self.trace = trace
         self.fragments: list[SpokenFragment] = []
-        self.timing: dict[str, Any] = {"generation": generation, "kind": kind, "accepted_at": accepted_at}
         self.sounded = False  # something of it was handed to RTP
         self._emit = emit
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(_FRAGMENTS_AHEAD)
@@ -53,11 +54,6 @@ class Turn:
 
     def heard(self, fragment: int, sample: int) -> str:
         return heard_of_turn(self.fragments, fragment, sample) if self.sounded else ""
-
-    def note(self, stage: str, at: float | None = None) -> None:
-        """Keep when a stage was first reached, in ms since the turn was accepted."""
-        elapsed_s = (time.time() if at is None else at) - float(self.timing["accepted_at"])
-        self.timing.setdefault(stage, round(elapsed_s * 1000, 1))
 
     async def run(
         self,
@@ -97,7 +93,7 @@ class Turn:
 
     async def _put(self, fragment: str) -> None:
         if text := speakable(fragment):
-            self.note("first_fragment_ms")
+            self.trace.note("first_fragment_ms")
             await self._queue.put(text)
 
     async def _speak(
@@ -107,14 +103,14 @@ class Turn:
         while (text := await self._queue.get()) is not None:
             fragment = SpokenFragment(text)
             self.fragments.append(fragment)
-            self._emit("tts", {"stage": "start", "sentence_index": index, "ms_elapsed": self._elapsed_ms()})
+            self._emit("tts", {"stage": "start", "sentence_index": index, "ms_elapsed": self.trace.elapsed_ms()})
             shaper.start_fragment(index)
             async with contextlib.aclosing(tts.synthesize_stream(text, voice or None)) as chunks:
                 async for chunk in chunks:
                     if index == 0:
                         self._note_first_pcm()
                     await self._publish(shaper.push(chunk), ring, fragment)
-            self._emit("tts", {"stage": "complete", "sentence_index": index, "ms_elapsed": self._elapsed_ms()})
+            self._emit("tts", {"stage": "complete", "sentence_index": index, "ms_elapsed": self.trace.elapsed_ms()})
             last = writing.done() and self._queue.qsize() == 1  # only the end is left: the turn's tail fades instead
             if not last:
                 await self._publish(shaper.end_fragment(), ring, fragment)
@@ -126,13 +122,10 @@ class Turn:
         await self._publish(shaper.end_turn(), ring, self.fragments[-1])
         self.fragments[-1].complete = True
 
-    def _elapsed_ms(self) -> float:
-        return round((time.time() - float(self.timing["accepted_at"])) * 1000, 1)
-
     def _note_first_pcm(self) -> None:
-        if "tts_first_pcm_ms" not in self.timing:
-            self.note("tts_first_pcm_ms")
-            self._emit("tts", {"stage": "first_audio", "sentence_index": 0, "ms_elapsed": self._elapsed_ms()})
+        if self.trace.ms("tts_first_pcm_ms") is None:
+            self.trace.note("tts_first_pcm_ms")
+            self._emit("tts", {"stage": "first_audio", "sentence_index": 0, "ms_elapsed": self.trace.elapsed_ms()})
 
     async def _publish(self, shaped: list[Shaped], ring: Producer, fragment: SpokenFragment) -> None:
         for info, model_pcm, playback_pcm in shaped:
@@ -146,7 +139,7 @@ async def reply_deltas(answer: AsyncGenerator[str, None], turn: Turn, emit: Emit
     thoughts = ThinkFilter()
     async with contextlib.aclosing(answer):
         async for delta in answer:
-            turn.note("llm_first_token_ms")
+            turn.trace.note("llm_first_token_ms")
             if visible := thoughts.feed(delta):
                 emit("llm", {"delta": visible})
                 yield visible

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.route import Route
-from api.routes import catalog, conversation, events, health, metrics, microphone, page, sessions, webrtc
+from api.routes import catalog, conversation, events, health, metrics, microphone, page, seen, sessions, webrtc
 
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
@@ -11,6 +11,7 @@ ROUTES: tuple[Route, ...] = (
     *microphone.ROUTES,
     *webrtc.ROUTES,
     *events.ROUTES,
+    *seen.ROUTES,
     *catalog.ROUTES,
     *health.ROUTES,
     *metrics.ROUTES,

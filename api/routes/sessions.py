@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from typing import Any
 
 from aiohttp import web
 
@@ -12,7 +13,7 @@ from api.errors import ApiError
 from api.offers import require_model, require_voice
 from api.placement import is_ready, place
 from api.route import Route
-from api.schemas import CreateSession, SessionList, SessionStatus
+from api.schemas import CreateSession, HistoryEntry, SessionList, SessionShown, SessionStatus
 from opentalking.avatars import AvatarError, AvatarNotFound, Bundle, find_bundle
 from opentalking.store import Close, NewSession, Open, Store
 from opentalking.types import FPS
@@ -65,8 +66,10 @@ async def index(request: web.Request) -> SessionList:
     return SessionList([session.raw for session in await request.app[STORE].list_sessions()])
 
 
-async def show(request: web.Request) -> dict[str, str]:
-    return (await session_of(request)).raw
+async def show(request: web.Request) -> dict[str, Any]:
+    session = await session_of(request)
+    history = await request.app[STORE].history(session.session_id, HistoryEntry)
+    return {**session.raw, "history": history}
 
 
 async def start(request: web.Request) -> SessionStatus:
@@ -104,7 +107,14 @@ ROUTES = (
         errors=(400, 404, 413, 415, 422, 503),
     ),
     Route("GET", "/sessions", index, "Live sessions, each as its Redis hash", SessionList),
-    Route("GET", "/sessions/{session_id}", show, "The session's Redis hash", dict[str, str], errors=(404,)),
+    Route(
+        "GET",
+        "/sessions/{session_id}",
+        show,
+        "The session's Redis hash, and what was asked and heard",
+        SessionShown,
+        errors=(404,),
+    ),
     Route("DELETE", "/sessions/{session_id}", close, "End the session", SessionStatus, errors=(404,)),
     Route("POST", "/sessions/{session_id}/start", start, "Declare it ready", SessionStatus, errors=(404, 409)),
 )

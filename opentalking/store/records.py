@@ -91,6 +91,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     ended_reason: str = ""
     idle_clip: str = ""
     turn: int = 0  # generation of the turn in progress; 0: none
+    turn_began_at: float = 0.0  # of that turn, or the one before: end of speech, or acceptance
     raw: dict[str, str] = {}
 
     @classmethod
@@ -132,8 +133,17 @@ class Speak(msgspec.Struct, frozen=True, tag_field="cmd", tag="speak"):
     tts_model: str = ""
 
 
+class Heard(msgspec.Struct, frozen=True):
+    """When a prompt that was spoken reached what; None for what was not needed (a button says that a turn is over)."""
+
+    speech_ended_at: float
+    vad_decision_at: float | None = None  # that there is silence
+    stt_final_at: float | None = None  # what was said is known
+    committed_at: float | None = None  # the turn is over
+
+
 class Chat(msgspec.Struct, frozen=True, tag_field="cmd", tag="chat"):
-    """Ask the language model and say what it answers."""
+    """Ask the language model and say what it answers. `heard`: the prompt was spoken."""
 
     session_id: str
     generation: int
@@ -142,6 +152,17 @@ class Chat(msgspec.Struct, frozen=True, tag_field="cmd", tag="chat"):
     tts_voice: str = ""
     tts_provider: str = ""
     tts_model: str = ""
+    heard: Heard | None = None
+
+
+class Seen(msgspec.Struct, frozen=True, tag_field="cmd", tag="seen"):
+    """When a browser itself heard and saw a turn begin, by the server's clock."""
+
+    session_id: str
+    generation: int
+    first_sound_at: float | None = None
+    first_frame_at: float | None = None
+    jitter_buffer_ms: float | None = None
 
 
 class Offer(msgspec.Struct, frozen=True, tag_field="cmd", tag="offer"):
@@ -168,7 +189,7 @@ class Close(msgspec.Struct, frozen=True, tag_field="cmd", tag="close"):
     reason: str
 
 
-Command: TypeAlias = Open | Speak | Chat | Offer | WindUp | Close
+Command: TypeAlias = Open | Speak | Chat | Seen | Offer | WindUp | Close
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -71,13 +71,20 @@ class Sessions(Events):
         """Whether a browser is connected; it counts as activity."""
         return await self._update(session_id, "peer", peer, "last_active_at", str(time.time()))
 
-    async def set_turn(self, session_id: str, generation: int) -> bool:
-        """A turn begins; a worker that comes back finds here what was lost with the one before it."""
-        return await self._update(session_id, "turn", str(generation))
+    async def set_turn(self, session_id: str, generation: int, began_at: float = 0.0) -> bool:
+        """A turn begins; a worker that comes back finds here what was lost with the one before it.
+
+        `began_at`: the zero of its trace, Unix seconds.
+        """
+        return await self._update(session_id, "turn", str(generation), "turn_began_at", str(began_at))
 
     async def set_last_turn(self, session_id: str, turn: dict[str, Any]) -> bool:
         """A turn is over."""
         return await self._update(session_id, "last_turn", msgspec.json.encode(turn).decode(), "turn", "0")
+
+    async def amend_last_turn(self, session_id: str, turn: dict[str, Any]) -> bool:
+        """More is known of the turn that was over last; another may be in progress."""
+        return await self._update(session_id, "last_turn", msgspec.json.encode(turn).decode())
 
     async def set_error(self, session_id: str, code: str, message: str) -> bool:
         """Keep the last error in the hash. Telling the browser (`error`) and ending the session are the caller's."""
