@@ -22,6 +22,7 @@ from opentalking.types import FRAME_MS
 from shm import Board, Consumer, Cursor, Mark, MarkKind, Writer
 from workers import links
 from workers.lifecycle import Worker
+from workers.open_microphone import OpenMicrophone
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ class StageSession:
         self.board.raise_generation(session.generation)
         self._ring = links.av_consumer(folder, session.width, session.height)
         self._source = RingSource(self._ring, self.board, session.width, session.height)
+        self._microphone = OpenMicrophone(folder)
         self._playout: Playout | None = None
         self._clip_path: Path | None = None
         self._peer: Peer | None = None
@@ -117,7 +119,7 @@ class StageSession:
         """Connect a browser; one that was connected before is let go, and speech goes on at the new one. An offer
         that cannot be answered leaves the one before as it is. Raises OfferError."""
         playout = await self._prepared()
-        peer = Peer(self._options, lambda state: self._peer_is(peer, state))
+        peer = Peer(self._options, lambda state: self._peer_is(peer, state), self._microphone.connection())
         clip, path = playout.clip, self._clip_path
         assert path is not None
         try:
@@ -135,13 +137,17 @@ class StageSession:
 
     def figures(self) -> dict[str, float]:
         """What has gone wrong since the browser connected: how often and for how long the clock stalled, pictures that
-        gave way to the next, how evenly they left; and, since the session began, frames that came too late."""
-        starved = self._playout.starved if self._playout is not None else 0
+        gave way to the next, how evenly they left, what of the microphone's sound was lost on the way; and, since the
+        session began, frames that came too late and packets of the microphone that nobody took."""
+        figures: dict[str, float] = {
+            "starved_frames": self._playout.starved if self._playout is not None else 0,
+            "microphone_dropped": self._microphone.dropped,
+        }
         if self._peer is None:
-            return {"starved_frames": starved}
-        clock, transmitter = self._peer.clock, self._peer.transmitter
-        return {
-            "starved_frames": starved,
+            return figures
+        clock, transmitter, microphone = self._peer.clock, self._peer.transmitter, self._peer.microphone
+        return figures | {
+            "microphone_lost_ms": microphone.lost_ms if microphone is not None else 0.0,
             "clock_stalls": clock.stalls,
             "clock_stalled_ms": round(clock.stalled_s * 1000, 3),
             "dropped_pictures": transmitter.dropped if transmitter is not None else 0,
@@ -246,5 +252,6 @@ class StageSession:
         await self._drop_peer()
         await asyncio.gather(*self._closing, return_exceptions=True)  # until then they look into the ring
         self._playout = None
+        self._microphone.close()
         self._ring.close()
         self.board.close()

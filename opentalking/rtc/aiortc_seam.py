@@ -1,7 +1,8 @@
 """Everything that leans on the insides of aiortc and aioice, in one place; its test fails if they move.
 
-Our own sender takes the place of aiortc's, on its transport (`take_over`, `Outlet`). aioice binds media to any port;
-`PortRange` makes it use ours.
+Our own sender takes the place of aiortc's, on its transport (`take_over`, `Outlet`). What a browser sends is had as
+packets (`tap`): aiortc would hold back four, decode them in a thread a track and queue what nobody takes. aioice binds
+media to any port; `PortRange` makes it use ours.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ import aioice.ice
 import aiortc.rtcicetransport
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol
-from aiortc import RTCPeerConnection, RTCRtpSender
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs import CODECS
 from aiortc.rtcdtlstransport import RTCDtlsTransport, State
 from aiortc.rtcpeerconnection import find_common_codecs
-from aiortc.rtcrtpparameters import RTCRtpSendParameters
-from aiortc.rtp import AnyRtcpPacket
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
+from aiortc.rtp import AnyRtcpPacket, RtpPacket
 from aiortc.sdp import SessionDescription
 
+_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _NTP_EPOCH_S = 2_208_988_800  # Unix time of 1900, negated
 _CANDIDATE_HOST = re.compile(r"^(a=candidate:\S+ \d+ udp \d+ )(\S+)( \d+ typ host)", re.MULTILINE | re.IGNORECASE)
 
@@ -90,6 +92,34 @@ def take_over(
         if not callable(getattr(sender, name, None)):
             raise AttributeError(f"aiortc's RTCRtpSender has no {name} any more")
         setattr(sender, name, replacement)
+
+
+class _Tap:
+    """In the place of a receiver's jitter buffer: it passes every packet on, and never has a frame to decode."""
+
+    def __init__(self, heard: Callable[[RtpPacket], None]) -> None:
+        self._heard = heard
+
+    def add(self, packet: RtpPacket) -> tuple[bool, None]:
+        self._heard(packet)
+        return False, None
+
+
+def tap(receiver: RTCRtpReceiver, heard: Callable[[RtpPacket], None]) -> None:
+    """Have aiortc give every packet of a negotiated codec to `heard` as it arrives, and neither order nor decode it.
+
+    Its statistics and reports stay. To be called before the transport is up; `heard` must not raise.
+    """
+    if not hasattr(receiver, _JITTER_BUFFER):
+        raise AttributeError("aiortc's RTCRtpReceiver has no jitter buffer any more")
+    setattr(receiver, _JITTER_BUFFER, _Tap(heard))
+    receive, stop_decoder = receiver.receive, receiver._handle_disconnect
+
+    async def receive_undecoded(parameters: RTCRtpReceiveParameters) -> None:
+        await receive(parameters)
+        stop_decoder()  # a thread, just started
+
+    receiver.receive = receive_undecoded  # type: ignore[method-assign]
 
 
 def announce_address(sdp: str, address: str) -> str:

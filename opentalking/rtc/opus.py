@@ -1,4 +1,4 @@
-"""Opus, one packet of 20 ms at a time, mono at 48 kHz. Silence is encoded once and then repeated."""
+"""Opus, mono at 48 kHz. We send a packet each 20 ms; its silence is encoded once and then repeated."""
 
 from __future__ import annotations
 
@@ -50,3 +50,18 @@ class OpusEncoder:
         self._frame.pts = self._pts
         self._pts += PACKET_SAMPLES
         return b"".join([bytes(packet) for packet in self._context.encode(self._frame)])
+
+
+class OpusDecoder:
+    """One stream from a browser, of whatever packets it makes: 2.5 to 120 ms, mono or stereo."""
+
+    def __init__(self) -> None:
+        context = av.CodecContext.create("libopus", "r")
+        context.sample_rate = PLAYBACK_RATE
+        context.layout = "mono"  # a stereo packet is mixed down
+        context.open()
+        self._context = context
+
+    def decode(self, packet: bytes) -> list[av.AudioFrame]:
+        """Its sound as s16 frames. Raises av.error.FFmpegError if it is not Opus."""
+        return self._context.decode(av.Packet(packet))

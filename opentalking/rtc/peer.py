@@ -1,11 +1,16 @@
-"""One browser's connection: answers an offer, sends the two tracks, reports what becomes of the transport."""
+"""One browser's connection: answers an offer, sends the two tracks, hears its microphone, reports what becomes of the
+transport.
+
+The microphone is the first audio track that the browser offers to send. Whether it does, and when, is its own affair: a
+page offers `sendrecv` at once and puts the microphone in when it is allowed to, without a new offer. All other tracks
+are received and dropped.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -18,12 +23,13 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.contrib.media import MediaBlackhole
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtp import RtpPacket
 
 from opentalking.rtc import aiortc_seam as seam
 from opentalking.rtc.clock import MediaClock, Metronome
 from opentalking.rtc.idle import EncodedLoop
+from opentalking.rtc.microphone import Microphone, MicrophoneSink
 from opentalking.rtc.opus import OpusEncoder
 from opentalking.rtc.playout import Playout
 from opentalking.rtc.sender import RtpSender
@@ -69,6 +75,10 @@ def choose_codec(offer_sdp: str, preferred: Codec) -> Codec:
     raise OfferError("the offer contains neither H.264 (baseline) nor VP8 video")
 
 
+def _drop(packet: RtpPacket) -> None:
+    """Nobody listens to that track."""
+
+
 class _Track(MediaStreamTrack):
     """What aiortc negotiates; our own sender sends, so nobody reads from it."""
 
@@ -81,17 +91,21 @@ class _Track(MediaStreamTrack):
 
 
 class Peer:
-    """A connected (or connecting) browser. `on_state` gets connecting, connected, disconnected, closed."""
+    """A connected (or connecting) browser. `on_state` gets connecting, connected, disconnected, closed; `sink` what its
+    microphone hears."""
 
-    def __init__(self, options: PeerOptions, on_state: Callable[[str], None]) -> None:
+    def __init__(
+        self, options: PeerOptions, on_state: Callable[[str], None], sink: MicrophoneSink | None = None
+    ) -> None:
         self._options = options
         self._on_state = on_state
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=list(options.ice_servers)))
-        self._sink = MediaBlackhole()  # a track nobody reads would pile up in aiortc
+        self._sink = sink
         self._tasks: list[asyncio.Task[None]] = []
         self.codec: Codec | None = None
         self.clock = MediaClock(sleep=options.metronome.sleep)
         self.transmitter: Transmitter | None = None
+        self.microphone: Microphone | None = None
 
     async def answer(
         self,
@@ -111,7 +125,7 @@ class Peer:
         stream = VideoStream(encoder, clip, loop_of(self.codec), options.keyframe_min_interval_s)
         connection = self._connection
         connection.on("connectionstatechange", self._state_changed)
-        connection.on("track", self._sink.addTrack)
+        connection.on("track", self._track_offered)
         audio = self._sender("audio", PLAYBACK_RATE, lambda: None)
         video = self._sender("video", VIDEO_CLOCK_RATE, stream.request_keyframe)
         opus = OpusEncoder(options.audio_bitrate)
@@ -121,16 +135,22 @@ class Peer:
             await connection.setLocalDescription(await connection.createAnswer())
         except Exception as error:  # aiortc raises ValueError, AssertionError, … from its SDP parser
             raise OfferError(f"the offer cannot be used: {error}") from error
-        await self._sink.start()
         self._tasks = [asyncio.create_task(self._transmit()), asyncio.create_task(self._adapt(video, stream))]
         return seam.announce_address(connection.localDescription.sdp, options.public_address)
+
+    def _track_offered(self, track: MediaStreamTrack) -> None:
+        heard: Callable[[RtpPacket], None] = _drop
+        if track.kind == "audio" and self.microphone is None and self._sink is not None:
+            self.microphone = Microphone(self._sink)
+            heard = self.microphone.receive
+        receiver = next(r for r in self._connection.getReceivers() if r.track is track)
+        seam.tap(receiver, heard)
 
     def _sender(self, kind: str, clock_rate: int, on_keyframe_request: Callable[[], None]) -> RtpSender:
         """A track of ours in the connection."""
         sender = self._connection.addTrack(_Track(kind))
-        if kind == "video":
-            assert self.codec is not None
-            self._prefer(sender, self.codec)
+        assert self.codec is not None
+        self._prefer(sender, ("audio/opus",) if kind == "audio" else (_MIME_TYPES[self.codec], "video/rtx"))
         return RtpSender(sender, self.clock, clock_rate, on_keyframe_request)
 
     async def _transmit(self) -> None:
@@ -141,13 +161,12 @@ class Peer:
             log.exception("sending failed; the connection is given up")
             self._on_state("closed")
 
-    def _prefer(self, sender: RTCRtpSender, codec: Codec) -> None:
+    def _prefer(self, sender: RTCRtpSender, mime_types: Sequence[str]) -> None:
         """Fix the codec before the offer is applied: afterwards aiortc ignores preferences."""
-        capabilities = RTCRtpSender.getCapabilities("video").codecs
-        chosen = [c for c in capabilities if c.mimeType in (_MIME_TYPES[codec], "video/rtx")]
         for transceiver in self._connection.getTransceivers():
             if transceiver.sender is sender:
-                transceiver.setCodecPreferences(chosen)
+                capabilities = RTCRtpSender.getCapabilities(transceiver.kind).codecs
+                transceiver.setCodecPreferences([c for c in capabilities if c.mimeType in mime_types])
 
     async def _adapt(self, video: RtpSender, stream: VideoStream) -> None:
         """Follow the receiver's bandwidth estimate downwards, never above the setting."""
@@ -171,8 +190,8 @@ class Peer:
         self._connection.remove_all_listeners()
         for task in self._tasks:
             task.cancel()
-        with contextlib.suppress(Exception):
-            await self._sink.stop()
+        if self.microphone is not None:
+            self.microphone.close()
         await self._connection.close()
         self._tasks.clear()
         if self.transmitter is not None:

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from av import AudioFrame
 from av.error import BlockingIOError as NothingYet
-from av.filter import Graph
 
 from opentalking.config import Settings
+from opentalking.resampling import resampling
 from opentalking.slots import SlotFlags, SlotInfo
 from opentalking.types import (
     FRAME_MS,
@@ -191,7 +191,7 @@ class _Resampler:
     def __init__(self, source_rate: int, target_rate: int) -> None:
         self._source_rate = source_rate
         self._target_rate = target_rate
-        self._graph = _resampling(source_rate, target_rate)
+        self._graph = resampling(source_rate, target_rate)
         self._fed = 0
         self._taken = 0
         self._made: list[Int16] = []
@@ -235,16 +235,6 @@ class _Resampler:
                 assert isinstance(out, AudioFrame)
                 self._made.append(out.to_ndarray()[0])
                 self.waiting += out.samples
-
-
-def _resampling(source_rate: int, target_rate: int) -> Graph:
-    """As PyAV's AudioResampler, but without the threads that FFmpeg starts for every graph, one a core."""
-    graph = Graph()
-    graph.threads = 1
-    source = graph.add("abuffer", sample_rate=str(source_rate), sample_fmt="s16", channel_layout="mono")
-    target = graph.add("aformat", sample_rates=str(target_rate), sample_fmts="s16", channel_layouts="mono")
-    graph.link_nodes(source, target, graph.add("abuffersink")).configure()
-    return graph
 
 
 def _scaled(samples: Int16, gain: Float32) -> Int16:

@@ -6,18 +6,20 @@ import asyncio
 import re
 import socket
 import struct
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aioice.ice
 import aiortc.clock
 import aiortc.rtcicetransport
+import numpy as np
 import pytest
 from aioice.ice import Connection
 from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
-from aiortc.mediastreams import VideoStreamTrack
+from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, VideoStreamTrack
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
-from aiortc.rtp import RTCP_PSFB_PLI, AnyRtcpPacket
+from aiortc.rtp import RTCP_PSFB_PLI, AnyRtcpPacket, RtpPacket
 
 from opentalking.rtc import aiortc_seam as seam
 from tests.unit.rtc.browser import Browser
@@ -115,6 +117,37 @@ def test_a_sender_that_lacks_what_we_replace_is_noticed_at_once() -> None:
     nothing: Any = None
     with pytest.raises(AttributeError, match="RTCRtpSender has no send any more"):
         seam.take_over(sender, nothing, nothing, nothing)
+
+
+async def test_what_a_browser_sends_is_had_as_packets_and_nothing_decodes_or_queues_it(sending: Sending) -> None:
+    sending.browser.connection.addTransceiver("video", direction="recvonly")
+    sending.browser.connection.addTrack(AudioStreamTrack())
+    packets: asyncio.Queue[RtpPacket] = asyncio.Queue()
+    tracks: list[Any] = []
+
+    def offered(track: Any) -> None:
+        tracks.append(track)
+        receiver = next(r for r in sending.server.getReceivers() if r.track is track)
+        seam.tap(receiver, packets.put_nowait)
+
+    sending.server.on("track", offered)
+    await sending.connect()
+    numbers = [(await asyncio.wait_for(packets.get(), 20)).sequence_number for _ in range(10)]
+    assert np.diff(numbers).tolist() == [1] * 9
+    (track,) = tracks
+    with pytest.raises(MediaStreamError):
+        await track.recv()  # aiortc's decoder was stopped
+    assert track._queue.empty()
+    receiver = next(r for r in sending.server.getReceivers() if r.track is track)
+    assert not [thread for thread in threading.enumerate() if thread.name == "audio-decoder"]
+    stats = await receiver.getStats()
+    assert sum(s.packetsReceived for s in stats.values() if s.type == "inbound-rtp") >= 10
+
+
+def test_a_receiver_that_lacks_what_we_replace_is_noticed_at_once() -> None:
+    receiver: Any = object()
+    with pytest.raises(AttributeError, match="RTCRtpReceiver has no jitter buffer any more"):
+        seam.tap(receiver, print)
 
 
 async def test_a_connection_knows_that_the_browser_closed_it(sending: Sending) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiortc.mediastreams import AudioStreamTrack
+from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 from opentalking.rtc.idle import EncodedLoop, encode_loop
+from opentalking.rtc.microphone import MicrophoneSink
 from opentalking.rtc.peer import OfferError, Peer, PeerOptions, choose_codec
 from opentalking.rtc.playout import AVSlot, Playout
 from opentalking.rtc.video import Codec
-from opentalking.types import PLAYBACK_SAMPLES, UInt8
+from opentalking.types import PLAYBACK_SAMPLES, Int16, UInt8
 from tests.unit.rtc.browser import Browser
 from tests.unit.rtc.stage import Observer, Source, moving_face, psnr, turn_of
 
@@ -73,13 +74,19 @@ def test_an_offer_without_a_codec_of_ours_says_so(offer: str) -> None:
 class Served:
     """A peer with a playout, as the rtc worker has them."""
 
-    def __init__(self, executor: ThreadPoolExecutor, codec: Codec = "h264", public_address: str = "") -> None:
+    def __init__(
+        self,
+        executor: ThreadPoolExecutor,
+        codec: Codec = "h264",
+        public_address: str = "",
+        ear: MicrophoneSink | None = None,
+    ) -> None:
         self.states: list[str] = []
         self.closed = asyncio.Event()
         self.source, self.observer = Source(), Observer()
         self.clip = moving_face(POSES)
         self.playout = Playout(self.source, self.observer, self.clip, 2)
-        self.peer = Peer(PeerOptions(codec, 1_000_000, 32_000, 0.0, (), public_address), self._on_state)
+        self.peer = Peer(PeerOptions(codec, 1_000_000, 32_000, 0.0, (), public_address), self._on_state, ear)
         self.loop: EncodedLoop | None = None
         self._executor = executor
 
@@ -194,18 +201,118 @@ async def test_an_idle_session_is_served_from_the_loop(serve: Callable[..., Serv
         assert best > 27
 
 
-async def test_what_the_microphone_sends_is_drained(serve: Callable[..., Served], browser: Browser) -> None:
+def received(served: Served, kind: str) -> Any:
+    return next(t.receiver for t in served.peer._connection.getTransceivers() if t.kind == kind)
+
+
+async def packets_received(receiver: Any) -> int:
+    stats = await receiver.getStats()
+    return sum(s.packetsReceived for s in stats.values() if s.type == "inbound-rtp")
+
+
+class Ear:
+    """A sink: what it heard, and how often it was told that this was all."""
+
+    def __init__(self) -> None:
+        self.sound: list[Int16] = []
+        self.samples: list[int] = []
+        self.more = asyncio.Event()
+        self.endings = 0
+
+    def heard(self, sample: int, pcm: Int16) -> None:
+        self.sound.append(pcm)
+        self.samples.append(sample)
+        self.more.set()
+
+    def ended(self) -> None:
+        self.endings += 1
+
+    async def hears(self, packets: int) -> None:
+        while len(self.sound) < packets:
+            self.more.clear()
+            await self.more.wait()
+
+
+class Tone(AudioStreamTrack):
+    """A microphone in front of a tuning fork."""
+
+    async def recv(self) -> Any:
+        frame: Any = await super().recv()
+        time = (frame.pts + np.arange(frame.samples)) / frame.sample_rate
+        frame.planes[0].update((8_000 * np.sin(2 * np.pi * 500 * time)).astype(np.int16).tobytes())
+        return frame
+
+
+@pytest.mark.parametrize("ear", [None, Ear()], ids=["nobody", "somebody"])
+async def test_what_the_microphone_sends_is_drained(
+    serve: Callable[..., Served], browser: Browser, ear: Ear | None
+) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        served = serve()
+        served = serve(ear=ear)
         browser.connection.addTrack(AudioStreamTrack())
         browser.connection.addTransceiver("video", direction="recvonly")
         await browser.accept(await served.answer(await browser.offer()))
         await browser.receive("audio", 50)
-        microphone: Any = next(t.receiver for t in served.peer._connection.getTransceivers() if t.kind == "audio")
-        stats = await microphone.getStats()
-        received = sum(s.packetsReceived for s in stats.values() if s.type == "inbound-rtp")
-        assert received > 20
+        microphone = received(served, "audio")
+        assert await packets_received(microphone) > 20
         assert microphone.track._queue.qsize() < 5
+
+
+async def test_what_the_microphone_hears_is_handed_over_at_16_khz(
+    serve: Callable[..., Served], browser: Browser
+) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        ear = Ear()
+        served = serve(ear=ear)
+        browser.connection.addTrack(Tone())
+        browser.connection.addTransceiver("video", direction="recvonly")
+        await browser.accept(await served.answer(await browser.offer()))
+        await ear.hears(50)
+        sound = np.concatenate(ear.sound[10:])
+        spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
+        assert abs(int(spectrum.argmax()) * 16_000 / len(sound) - 500) < 10
+        await served.peer.close()
+        assert ear.endings == 1
+
+
+async def test_a_microphone_that_is_put_in_taken_out_and_put_in_again_needs_no_new_offer(
+    serve: Callable[..., Served], browser: Browser
+) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        ear = Ear()
+        served = serve(ear=ear)
+        microphone = browser.connection.addTransceiver("audio", direction="sendrecv")
+        browser.connection.addTransceiver("video", direction="recvonly")
+        answer = await served.answer(await browser.offer())
+        assert "a=sendrecv" in answer.split("m=video")[0]
+        await browser.accept(answer)
+        await browser.receive("audio", 25)
+        assert ear.sound == []
+        for _ in range(2):
+            microphone.sender.replaceTrack(Tone())
+            await ear.hears(len(ear.sound) + 20)
+            microphone.sender.replaceTrack(None)
+            await browser.receive("audio", 25)
+        assert ear.samples == sorted(ear.samples)
+        assert ear.endings == 0
+
+
+async def test_of_several_tracks_the_first_with_sound_is_the_microphone_and_none_piles_up(
+    serve: Callable[..., Served], browser: Browser
+) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        ear = Ear()
+        served = serve(ear=ear)
+        browser.connection.addTrack(VideoStreamTrack())
+        browser.connection.addTrack(Tone())
+        browser.connection.addTrack(AudioStreamTrack())
+        await browser.accept(await served.answer(await browser.offer()))
+        await ear.hears(30)
+        while await packets_received(received(served, "video")) < 10:
+            await browser.receive("audio", 5)
+        assert max(int(np.abs(pcm).max()) for pcm in ear.sound) > 4_000
+        tracks: list[Any] = [receiver.track for receiver in served.peer._connection.getReceivers() if receiver.track]
+        assert max(track._queue.qsize() for track in tracks) <= 1  # aiortc's mark that nothing more is decoded
 
 
 async def test_second_media_sections_and_a_data_channel_do_no_harm(
