@@ -1,7 +1,8 @@
 """A receiver that costs little: ICE and DTLS are aiortc's, packets are counted by their headers, unread.
 
 `watch()` makes it decode from now on, each packet as it arrives and without a jitter buffer (on loopback nothing is
-lost or overtaken): what sounds, by pitch, and what the mirror's pictures show (tests/support/mirror.py).
+lost or overtaken): what sounds, by pitch, and what the mirror's pictures show (tests/support/mirror.py). `listen()`
+does so with the sound alone.
 """
 
 from __future__ import annotations
@@ -35,16 +36,18 @@ class _Unread:
 
 @dataclass
 class LightReceiver(Receiver):
-    """`arrivals`: when the last packet of each picture came, Unix time. The rest is filled while it watches: `sounds`
-    by packet, int16 at 48 kHz, `sights` by picture, both with the arrival of their last packet."""
+    """`arrivals`: when the last packet of each picture came, Unix time; `stamps`: its RTP time stamp. The rest is
+    filled while it watches or listens: `sounds` by packet, int16 at 48 kHz, `sights` by picture, both with the arrival
+    of their last packet."""
 
     arrivals: list[float] = field(default_factory=list)
+    stamps: list[int] = field(default_factory=list)
     sounds: list[tuple[float, np.ndarray]] = field(default_factory=list)
     sights: list[tuple[float, Reading]] = field(default_factory=list)
     _transport: Any = None
     _decrypt: Any = None
     _payload_types: dict[int, str] = field(default_factory=dict)
-    _watching: bool = False
+    _decoded: frozenset[str] = frozenset()
     _can_decode: bool = False  # a keyframe has come
     _unit: bytearray = field(default_factory=bytearray)
 
@@ -65,11 +68,9 @@ class LightReceiver(Receiver):
 
     async def watch(self) -> None:
         """Decode from now on; returns when the keyframe came that pictures begin with."""
-        self._audio = av.CodecContext.create("libopus", "r")
-        self._audio.sample_rate, self._audio.layout = 48_000, "mono"
+        self.listen()
         self._video = av.CodecContext.create("h264", "r")
-        self._transport._rx_srtp = self._decrypt
-        self._watching = True
+        self._decoded = frozenset(("audio", "video"))
         video = next(t.receiver for t in self.connection.getTransceivers() if t.kind == "video")
         (source,) = video.getSynchronizationSources()
         request = bytes(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=source.source))
@@ -78,12 +79,20 @@ class LightReceiver(Receiver):
             seen = len(self.arrivals)
             await self.until(lambda: self._can_decode or len(self.arrivals) > seen)  # noqa: B023
 
+    def listen(self) -> None:
+        """Decode the sound from now on; of pictures, the headers."""
+        self._audio = av.CodecContext.create("libopus", "r")
+        self._audio.sample_rate, self._audio.layout = 48_000, "mono"
+        self._transport._rx_srtp = self._decrypt
+        self._decoded = frozenset(("audio",))
+
     async def _take(self, packet: bytes, arrival_time_ms: int) -> None:
-        _, marked, _, _, _ = _HEADER.unpack_from(packet)
+        _, marked, _, stamp, _ = _HEADER.unpack_from(packet)
         kind = self._payload_types.get(marked & 0x7F)
         if kind == "video" and marked & 0x80:
             self.arrivals.append(time.time())
-        if self._watching and kind is not None:
+            self.stamps.append(stamp)
+        if kind in self._decoded:
             parsed = RtpPacket.parse(packet)
             self._hear_packet(parsed) if kind == "audio" else self._see_packet(parsed)
         self._arrived.set()

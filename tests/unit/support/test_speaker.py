@@ -33,7 +33,7 @@ def test_speech_is_told_from_the_silence_around_it():
 
 
 def test_what_is_no_speech_is_loud_and_short():
-    for sound in (cough(), clicks(200)):
+    for sound in (cough(200), clicks(200)):
         assert len(sound) == 3200 and 8000 < np.abs(sound.astype(int)).max() < 32767
 
 
