@@ -1,6 +1,7 @@
 """Prometheus instruments of one API process, in a registry of its own.
 
-Requests are counted as they happen. What Redis knows (sessions, workers, last turns) is set at the moment of a scrape.
+Requests are counted as they happen. What Redis knows (sessions, workers, last turns, what speech
+workers counted) is set at the moment of a scrape.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from api.turns import TurnCollector
 from opentalking.store import ROLES, Session, WorkerBeat
 
 STATES = ("created", "worker_ready", "ready", "speaking", "closing")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+NO_STAGES = ("jitter_buffer_ms",)  # of a trace, in ms, but not a moment
 
 
 class Instruments:
@@ -50,10 +53,12 @@ class Instruments:
         )
         self.last_turn = Gauge(
             "opentalking_last_turn_ms",
-            "Last turn of each live session: time from its acceptance to each stage",
+            "Last turn of each live session: time from its zero (end of speech, or acceptance) to each stage",
             ["session_id", "stage"],
             registry=self.registry,
         )
+        self.turns = TurnCollector()
+        self.registry.register(self.turns)
 
     def scrape(self, sessions: Iterable[Session], workers: Iterable[WorkerBeat]) -> bytes:
         """The exposition text, with the gauges set to what Redis says now."""
@@ -62,11 +67,11 @@ class Instruments:
         for session in sessions:
             states[session.state] += 1
             for stage, value in (session.last_turn or {}).items():
-                if stage.endswith("_ms") and isinstance(value, (int, float)):
+                if stage.endswith("_ms") and stage not in NO_STAGES and isinstance(value, (int, float)):
                     self.last_turn.labels(session.session_id, stage.removesuffix("_ms")).set(value)
         for state in STATES:
             self.sessions.labels(state).set(states[state])
-        workers = list(workers)
+        self.turns.workers = workers = list(workers)
         _set_from_heartbeats(self.rings, workers, "rings")
         _set_from_heartbeats(self.playouts, workers, "playouts")
         self._set_tasks(workers)

@@ -59,6 +59,7 @@ class TurnTrace:
         self.spoken = heard is not None
         self.zero = accepted_at if heard is None else heard.speech_ended_at
         self.outcome: Outcome | None = None  # None while it is in progress
+        self.interrupted = False
         self.ended_at = 0.0
         self.heard = ""
         self.error = ""

@@ -2,8 +2,8 @@
 
     add_user("…") -> begin_assistant() -> (the reply streams and plays) -> commit_heard("…", interrupted)
 
-The reply enters the history only when playout says how much of it was heard. A reply that is never committed, or of
-which nothing was heard, leaves no trace.
+The reply enters the history only when playout says how much of it was heard, and what enters is exactly that. A reply
+that is never committed, or of which nothing was heard, leaves no trace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CUT_MARK = " —"  # ends what was heard of an interrupted reply, so that the mo
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One remembered utterance; `interrupted` only on the assistant's."""
+    """One remembered utterance, of the assistant's exactly what was heard; `interrupted` only there."""
 
     role: Literal["user", "assistant"]
     content: str
@@ -57,7 +57,7 @@ class Conversation:
             raise ConversationError("commit_heard without begin_assistant")
         self._awaiting_reply = False
         if heard := text.strip():
-            self._entries.append(Entry("assistant", heard + CUT_MARK if interrupted else heard, interrupted))
+            self._entries.append(Entry("assistant", heard, interrupted))
 
     def entries(self) -> list[Entry]:
         return list(self._entries)
@@ -69,10 +69,11 @@ class Conversation:
         """
         messages = [Message("system", self._system_prompt)] if self._system_prompt else []
         for entry in (*self._entries, *(Entry("user", text) for text in asked)):
+            content = entry.content + CUT_MARK if entry.interrupted else entry.content
             if messages and messages[-1].role == entry.role:
-                messages[-1] = Message(entry.role, f"{messages[-1].content}\n{entry.content}")
+                messages[-1] = Message(entry.role, f"{messages[-1].content}\n{content}")
             else:
-                messages.append(Message(entry.role, entry.content))
+                messages.append(Message(entry.role, content))
         return messages
 
     def _forget_old(self) -> None:

@@ -25,7 +25,7 @@ def test_a_reply_enters_the_history_as_it_was_heard() -> None:
         Message("user", "How far is the moon?"),
         Message("assistant", "The moon is —"),
     ]
-    assert conversation.entries()[-1] == Entry("assistant", "The moon is —", interrupted=True)
+    assert conversation.entries()[-1] == Entry("assistant", "The moon is", interrupted=True)
 
 
 def test_a_reply_that_nobody_heard_leaves_no_trace() -> None:
