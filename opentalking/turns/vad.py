@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -52,6 +52,11 @@ class Activity:
     event: Event | None = None
 
 
+class SpeechModel(Protocol):
+    def probability(self, samples: Float32, state: Float32) -> tuple[float, Float32]:
+        """Of speech in (64 + 512,) samples in -1..1, with the state (2, 1, 128) after the hop before; and the state."""
+
+
 class SileroModel:
     """The network, loaded once a process; its streams' states are their own, so threads may share it."""
 
@@ -60,7 +65,6 @@ class SileroModel:
         self._session: Any = open_model(find_vad(settings))
 
     def probability(self, samples: Float32, state: Float32) -> tuple[float, Float32]:
-        """Of speech in (64 + 512,) samples in -1..1, with the state (2, 1, 128) after the hop before; and the state."""
         (output, after) = self._session.run(None, {"input": samples[None], "state": state, "sr": _RATE})
         return float(output[0, 0]), after
 
@@ -68,7 +72,7 @@ class SileroModel:
 class VoiceActivity:
     """One stream. About 0.12 ms of CPU a hop: it may run in an event loop."""
 
-    def __init__(self, model: SileroModel, settings: Settings) -> None:
+    def __init__(self, model: SpeechModel, settings: Settings) -> None:
         self._model = model
         self._threshold = settings.vad_threshold
         self._release = min(settings.vad_release, settings.vad_threshold)
