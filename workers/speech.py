@@ -34,6 +34,7 @@ from workers.ear import Ear
 from workers.lifecycle import Worker
 from workers.recognition import Recognisers
 from workers.recorder import Recorder
+from workers.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class SpeechService:
         self._ears: dict[str, Ear] = {}
         self._recognisers = Recognisers(self._config)
         self._recorder = Recorder()
+        self._spans: Spans | None = None
         self._llm = LateLLM(self._make_llm)
         self._voices: dict[str, asyncio.Task[TTSAdapter]] = {}
         self._warming: asyncio.Task[None] | None = None
@@ -67,6 +69,10 @@ class SpeechService:
 
     async def start(self) -> None:
         config = self._config
+        if config.otlp_endpoint:
+            self._spans = Spans(config.otlp_endpoint, self._worker.id)
+            self._spans.start()
+            self._recorder.watch = self._spans.tell
         self._default = pick_tts(config)
         if self._default != config.tts_provider:
             log.warning("voice engine %s cannot be used here; speaking with %s", config.tts_provider, self._default)
@@ -200,3 +206,5 @@ class SpeechService:
                     await tts.aclose()
         await self._recognisers.stop()
         await self._llm.aclose()
+        if self._spans is not None:
+            await self._spans.stop()

@@ -32,10 +32,11 @@ from opentalking.turns import weights as turns
 SHM_FAIL_MB = 32  # a session's rings take several MB
 SHM_WARN_MB = 256
 _DISK_WARN_MB = 500
+_COLLECTOR_TIMEOUT_S = 2.0
 _MINIMUM_PYTHON = (3, 11)
 
 CORE = "aiohttp aiortc av cv2 msgspec numpy onnxruntime openai prometheus_client psutil redis scipy supervisor uvloop"
-DEV = "hypothesis mypy playwright pytest pytest_asyncio ruff torch"
+DEV = "hypothesis mypy opentelemetry playwright pytest pytest_asyncio ruff torch"
 OFFLINE_PIP = "pip install 'opentalking[offline]'"
 _IMPORT_ALL = """
 import importlib, sys
@@ -75,6 +76,7 @@ def everything(settings: Settings, dev: bool = False) -> list[Check]:
         api_port(settings),
         redis_service(settings),
         llm_service(settings),
+        collector(settings),
         udp_loopback(settings),
     ]
     return found + [installed("dev packages", DEV, "make test installs them", "fail"), chromium()] * dev
@@ -251,6 +253,22 @@ def llm_service(settings: Settings) -> Check:
             "llm", "warn", f"{settings.llm_base_url}: {error}", "start it, or correct OPENTALKING_LLM_BASE_URL"
         )
     return Check("llm", "ok", f"{settings.llm_base_url} accepts connections")
+
+
+def collector(settings: Settings) -> Check:
+    """Who is sent the traces of turns. Turns do not need one, so nothing here is a failure."""
+    if not settings.otlp_endpoint:
+        return Check("traces", "ok", "kept here; OPENTALKING_OTLP_ENDPOINT sends them to a collector")
+    if importlib.util.find_spec("opentelemetry") is None or importlib.util.find_spec("opentelemetry.sdk") is None:
+        return Check("traces", "warn", "opentelemetry-sdk is not installed", "pip install 'opentalking[otel]'")
+    parts = urlsplit(settings.otlp_endpoint)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), _COLLECTOR_TIMEOUT_S).close()
+    except (OSError, ValueError) as error:
+        mend = "start it, or correct or unset OPENTALKING_OTLP_ENDPOINT"
+        return Check("traces", "warn", f"{settings.otlp_endpoint}: {error}", mend)
+    return Check("traces", "ok", f"{settings.otlp_endpoint} accepts connections")
 
 
 def udp_loopback(settings: Settings) -> Check:

@@ -131,6 +131,17 @@ def test_services_that_do_not_answer_are_told():
     assert checks.redis_service(settings_of(OPENTALKING_REDIS_URL=f"redis://127.0.0.1:{port}")).level == "fail"
 
 
+def test_a_collector_of_traces_that_is_down_and_a_missing_sdk_are_warnings(monkeypatch):
+    assert checks.collector(settings_of()).level == "ok"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = settings_of(OPENTALKING_OTLP_ENDPOINT=f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert checks.collector(settings).level == "ok"
+    assert checks.collector(settings).mend == "start it, or correct or unset OPENTALKING_OTLP_ENDPOINT"
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
+    check = checks.collector(settings)
+    assert (check.level, check.mend) == ("warn", "pip install 'opentalking[otel]'")
+
+
 def test_udp_reaches_this_machine():
     assert checks.udp_loopback(settings_of()).level == "ok"
 
