@@ -164,16 +164,17 @@ class Events:
 
     async def find(
         self,
-        name: str,
+        name: str | tuple[str, ...],
         where: Callable[[dict[str, Any]], bool] = lambda data: True,
         after: int = 0,
         timeout_s: float = 60.0,
     ) -> int:
-        """Where in `seen` that event is, the first `after` events left out."""
+        """Where in `seen` that event (one of those) is, the first `after` events left out."""
+        names = name if isinstance(name, tuple) else (name,)
 
         def found() -> int | None:
             events = enumerate(self.seen[after:], after)
-            return next((number for number, (_, event, data) in events if event == name and where(data)), None)
+            return next((number for number, (_, event, data) in events if event in names and where(data)), None)
 
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: found() is not None)

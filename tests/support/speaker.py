@@ -79,7 +79,7 @@ class Microphone:
         return pcm
 
 
-class _Track(MediaStreamTrack):
+class MicrophoneTrack(MediaStreamTrack):
     """A microphone as one connection sends it."""
 
     kind = "audio"
@@ -109,7 +109,7 @@ class Speaker(Client):
         super().__init__(base, keep_pictures)
 
     def make_receiver(self, keep_pictures: bool) -> Receiver:
-        return Receiver(keep_pictures, microphone=_Track(self.microphone))
+        return Receiver(keep_pictures, microphone=MicrophoneTrack(self.microphone))
 
     async def say(self, pcm: NDArray[np.int16], rate: int = SPOKEN_RATE) -> tuple[float, float]:
         """When the packets with the first and the last sample that is no silence were handed to aiortc, Unix time."""
