@@ -14,9 +14,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,9 +24,9 @@ import numpy as np
 from opentalking.config import Settings
 from opentalking.slots import MicFlags, Utterance, reply_key, unpack_mic
 from opentalking.store import StoreError
-from opentalking.stt.base import STTAdapter, STTError
-from opentalking.types import MODEL_RATE, AudioChunk
+from opentalking.stt.base import STTAdapter, STTError, Transcript
 from workers import links
+from workers.dictation import Dictation
 
 log = logging.getLogger(__name__)
 
@@ -44,33 +44,12 @@ class Refused(Exception):
         self.code = code
 
 
-class _Listening:
+class _Listening(NamedTuple):
     """One utterance while it lasts."""
 
-    def __init__(self, number: int, wanted: Utterance, longest_s: float) -> None:
-        self.number = number
-        self.wanted = wanted
-        self._room = int(longest_s * MODEL_RATE)
-        self._chunks: asyncio.Queue[AudioChunk | None] = asyncio.Queue()
-        self.task: asyncio.Task[str]
-
-    def feed(self, pcm: memoryview) -> None:
-        """The api bounds an utterance; what a stranger writes beyond that is not kept."""
-        samples = np.frombuffer(pcm, np.int16, len(pcm) // 2)[: self._room].copy()
-        self._room -= len(samples)
-        if len(samples):
-            self._chunks.put_nowait(AudioChunk(samples, MODEL_RATE))
-
-    def begin(self, recognising: Coroutine[Any, Any, str]) -> None:
-        self.task = asyncio.create_task(recognising)
-        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # told at the end, if at all
-
-    def end(self) -> None:
-        self._chunks.put_nowait(None)
-
-    async def audio(self) -> AsyncIterator[AudioChunk]:
-        while (chunk := await self._chunks.get()) is not None:
-            yield chunk
+    number: int
+    wanted: Utterance
+    dictation: Dictation
 
 
 class Ear:
@@ -104,32 +83,28 @@ class Ear:
         if flags & MicFlags.START:
             self._forget()
             with contextlib.suppress(msgspec.MsgspecError):
-                wanted = msgspec.json.decode(content, type=Utterance)
-                listening = _Listening(number, wanted, self._config.stt_max_utterance_s)
-                listening.begin(self._recognise(listening))
-                self._listening = listening
+                self._listening = self._listen(number, msgspec.json.decode(content, type=Utterance))
         elif self._listening is None or self._listening.number != number:
             return  # its beginning went with the process before this one
         elif flags & MicFlags.ABORTED:
             self._forget()
         else:
-            self._listening.feed(content)
+            self._listening.dictation.feed(np.frombuffer(content, np.int16, len(content) // 2))
+
+    def _listen(self, number: int, wanted: Utterance) -> _Listening:
+        """The api bounds an utterance; what a stranger writes beyond that is not kept."""
+
+        def told(transcript: Transcript) -> None:
+            if wanted.turn:
+                self._partly(transcript.text)
+
+        longest_s = self._config.stt_max_utterance_s
+        return _Listening(number, wanted, Dictation(lambda: self._find(wanted.stt_provider), longest_s, told))
 
     def _forget(self) -> None:
         if self._listening is not None:
-            self._listening.task.cancel()
+            self._listening.dictation.drop()
             self._listening = None
-
-    async def _recognise(self, listening: _Listening) -> str:
-        recogniser = await self._find(listening.wanted.stt_provider)
-        transcripts = recogniser.transcribe_stream(listening.audio())
-        async with contextlib.aclosing(transcripts):
-            async for transcript in transcripts:
-                if transcript.is_final:
-                    return transcript.text.strip()
-                if listening.wanted.turn:
-                    self._partly(transcript.text)
-        raise STTError(f"{recogniser.provider} ended without a final transcript")
 
     async def _answer(self, number: int) -> None:
         """The end of an utterance, until its sender has been told what became of it."""
@@ -153,13 +128,13 @@ class Ear:
     async def _understand(self, listening: _Listening | None, number: int, ended_at: float) -> dict[str, Any]:
         if listening is None or listening.number != number:
             if listening is not None:
-                listening.task.cancel()
+                listening.dictation.drop()
             raise Refused("worker_restarted", "the speech worker was restarted; say it again")
-        listening.end()
+        listening.dictation.end()
         bound_s = self._config.stt_timeout_s
         try:
             async with asyncio.timeout(bound_s):
-                text = await listening.task
+                text = await listening.dictation.text()
             if not text and listening.wanted.turn:
                 raise Refused("speech_empty", "no words were recognised")
             return await self._heard(listening.wanted, text, ended_at)
@@ -175,7 +150,7 @@ class Ear:
             log.exception("an utterance failed")
             raise Refused("stt_failed", str(error) or type(error).__name__) from error
         finally:
-            listening.task.cancel()
+            listening.dictation.drop()
 
     async def close(self, restarting: bool = False) -> None:
         """Whoever speaks, or waits for an answer, is told."""
