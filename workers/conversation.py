@@ -184,6 +184,10 @@ class ConversationSession:
             self._drop_ahead()
             self._ahead = HeadStart(self._llm, messages)
 
+    def never_mind(self) -> None:
+        """That was not all; what was asked ahead is not wanted."""
+        self._drop_ahead()
+
     def _take_ahead(self, messages: Sequence[Message]) -> HeadStart | None:
         """The request that was made ahead, if it is this one."""
         ahead, self._ahead = self._ahead, None

@@ -16,8 +16,8 @@ class Dictation:
     def __init__(
         self, find: Callable[[], Awaitable[STTAdapter]], longest_s: float, told: Callable[[Transcript], None]
     ) -> None:
-        """`find` gives the recogniser, which may have to be loaded first. `told` gets what was understood so far; the final text does not
-        go there. What is longer than `longest_s` is not kept."""
+        """`find` gives the recogniser, which may have to be loaded first. `told` gets what was understood so far; the
+        final text does not go there. What is longer than `longest_s` is not kept."""
         self._find = find
         self._told = told
         self._room = int(longest_s * MODEL_RATE)

@@ -17,6 +17,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from opentalking.slots import Utterance
 from opentalking.store import Chat, Command, Heard, Seen, Session, Speak, WindUp
 from opentalking.tts.base import TTSAdapter, TTSError
 from opentalking.tts.registry import available, create_tts, pick_tts
+from workers.attention import Attention
 from workers.conversation import ConversationSession
 from workers.ear import Ear
 from workers.lifecycle import Worker
+from workers.listener import Listener
 from workers.recognition import Recognisers
 from workers.recorder import Recorder
 from workers.spans import Spans
@@ -49,6 +52,8 @@ class SpeechService:
         self._config = worker.config
         self.sessions: dict[str, ConversationSession] = {}
         self._ears: dict[str, Ear] = {}
+        self._listeners: dict[str, Listener] = {}
+        self._attention = Attention(self._config)
         self._recognisers = Recognisers(self._config)
         self._recorder = Recorder()
         self._spans: Spans | None = None
@@ -96,6 +101,7 @@ class SpeechService:
         }
         self._warming = asyncio.create_task(self._warm_llm())
         self._recognisers.start()
+        self._attention.start()
 
     async def _warm_llm(self) -> None:
         """Open the connection and fill the prompt cache; a model that is not there yet is met at the first turn."""
@@ -127,7 +133,10 @@ class SpeechService:
             conversation.lost(session.turn, await store.past_events(session.session_id))
         try:
             self._ears[session.session_id] = self._ear(conversation, folder)
+            self._listeners[session.session_id] = self._listener(conversation, folder)
         except BaseException:
+            if (ear := self._ears.pop(session.session_id, None)) is not None:
+                await ear.close()
             await conversation.close()
             raise
         self.sessions[session.session_id] = conversation
@@ -165,6 +174,18 @@ class SpeechService:
             reply=store.reply,
         )
 
+    def _listener(self, conversation: ConversationSession, folder: Path) -> Listener:
+        """What is said into a browser's open microphone, too."""
+        store, session_id = self._worker.store, conversation.session_id
+
+        async def commit(text: str, heard: Heard) -> None:
+            conversation.emit("transcript", {"text": text, "is_final": True})
+            generation = await store.next_generation(session_id)
+            await store.send(self._worker.id, Chat(session_id, generation, text, heard.speech_ended_at, heard=heard))
+
+        find = partial(self._recognisers.get, conversation.session.stt_provider)
+        return Listener(folder, self._config, conversation, self._attention, find, commit)
+
     async def handle(self, command: Command) -> None:
         session = self.sessions.get(command.session_id)
         if session is not None and isinstance(command, WindUp):
@@ -188,6 +209,7 @@ class SpeechService:
 
     async def close(self, session_id: str, reason: str) -> None:
         conversation = self.sessions.pop(session_id)
+        await self._listeners.pop(session_id).close()
         await self._ears.pop(session_id).close(restarting=reason == _STOPPED)
         await conversation.close()
 
@@ -205,6 +227,7 @@ class SpeechService:
                 if not isinstance(tts, BaseException):
                     await tts.aclose()
         await self._recognisers.stop()
+        await self._attention.stop()
         await self._llm.aclose()
         if self._spans is not None:
             await self._spans.stop()
