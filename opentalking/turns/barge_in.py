@@ -10,10 +10,10 @@
                                PAUSE                   CUT: words that count
 
 The voice activity detector alone cannot tell "stop" from a cough, so it only pauses. What counts are words, asked for
-after barge_in_look_ms of speech, or when it ends. A word counts unless it only tells that one listens ("uh-huh") or is
-the avatar's own, heard again through a loudspeaker. As soon as barge_in_min_words count, the avatar is cut. It speaks
-on once there has been silence for barge_in_silence_ms and all of what was said is known not to count, and at the latest
-barge_in_wait_ms after the pause: nobody may hush it by humming.
+after barge_in_look_ms of speech, or when it ends. A word counts unless it only tells that one listens ("uh-huh"), is a
+letter that stands for a hum ("M."), or is the avatar's own, heard again through a loudspeaker. As soon as
+barge_in_min_words count, the avatar is cut. It speaks on once there has been silence for barge_in_silence_ms and all of
+what was said is known not to count, and at the latest barge_in_wait_ms after the pause: nobody may hush it by humming.
 
 This is a pure function of the evidence; who calls it keeps the pause, and drops it when it is told to resume or cut.
 """
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from opentalking.config import Settings
-from opentalking.turns.words import in_common, without_phrases, words
+from opentalking.turns.words import in_common, without_letters, without_phrases, words
 
 
 class Act(Enum):
@@ -38,7 +38,7 @@ class Reason(Enum):
     """Why the avatar speaks on."""
 
     COUGH = "cough"  # speech without words
-    BACKCHANNEL = "backchannel"
+    BACKCHANNEL = "backchannel"  # or a hum, which recognisers write as letters
     ECHO = "echo"
     SILENCE = "silence"  # no words that count in time
 
@@ -98,7 +98,7 @@ class BargeIn:
             return Reason.COUGH
         if is_backchannel(said, self._backchannels):
             return Reason.BACKCHANNEL
-        content = without_phrases(said, self._backchannels)
+        content = without_letters(without_phrases(said, self._backchannels))
         own = words(spoken)
         if is_echo(content, own, self._share):
             return Reason.ECHO
@@ -112,7 +112,7 @@ def phrases(listed: str) -> list[list[str]]:
 
 def is_backchannel(said: list[str], listed: list[list[str]]) -> bool:
     """Do these words only tell that one listens? Not if there are none."""
-    return bool(said) and not without_phrases(said, listed)
+    return bool(said) and not without_letters(without_phrases(said, listed))
 
 
 def is_echo(said: list[str], spoken: list[str], share: float) -> bool:

@@ -11,6 +11,7 @@ import unicodedata
 _NOISE = re.compile(r"\[[^\]]*\]|\([^)]*\)|（[^）]*）|【[^】]*】|\*[^*]*\*")  # what recognisers write for a cough
 _SIGN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_SIGN}]|[^\W_{_SIGN}]+(?:'[^\W_{_SIGN}]+)*")
+_SIGN_ALONE = re.compile(rf"[{_SIGN}]")
 _REPEATED = re.compile(r"(.)\1+")
 _PREFIX = 3  # letters of a word that was cut off by which it is still known
 
@@ -32,6 +33,11 @@ def without_phrases(said: list[str], phrases: list[list[str]]) -> list[str]:
             left.append(said[at])
         at += len(phrase) if phrase else 1
     return left
+
+
+def without_letters(said: list[str]) -> list[str]:
+    """`said` less single letters: what recognisers make of a hum or a groan ("M.M.", "A"). Signs are words."""
+    return [word for word in said if len(word) > 1 or word.isdigit() or _SIGN_ALONE.match(word)]
 
 
 def in_common(said: list[str], spoken: list[str]) -> int:

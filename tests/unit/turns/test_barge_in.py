@@ -51,6 +51,11 @@ def test_a_backchannel_lets_the_avatar_speak_on(text: str) -> None:
     assert decide(replace(OVER, text=text, complete=True)) == resumed(Reason.BACKCHANNEL)
 
 
+@pytest.mark.parametrize("text", ["M.A.M.", "A", "M-hm.", "啊", "あ", "嗯嗯"])
+def test_what_recognisers_write_for_a_hum_lets_the_avatar_speak_on(text: str) -> None:
+    assert decide(replace(OVER, text=text, complete=True)) == resumed(Reason.BACKCHANNEL)
+
+
 @pytest.mark.parametrize("text", ["", " ", "[cough]", "(coughing)", "..."])
 def test_a_cough_lets_the_avatar_speak_on(text: str) -> None:
     assert decide(replace(OVER, text=text, complete=True)) == resumed(Reason.COUGH)

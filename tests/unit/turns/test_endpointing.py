@@ -23,6 +23,7 @@ class Ear:
         chosen = msgspec.structs.replace(DEFAULTS, **settings)
         self.endpointing = Endpointing(chosen, scoring)
         self.noted: list[tuple[Decision, int]] = []
+        self.begun = 0  # turns
         self._stream = Stream(chosen)
         self._silence_ms = 0
 
@@ -30,7 +31,9 @@ class Ear:
         """`text` and `score` answer every look at once."""
         for activity in self._stream.hear(hops):
             self._silence_ms = activity.silence_ms
+            before = self.endpointing.under_way
             decision = self.endpointing.hear(activity)
+            self.begun += self.endpointing.under_way and not before
             self._note(decision)
             if decision is LOOK:
                 self.answer(text, score)
@@ -162,14 +165,11 @@ def test_every_turn_ends_exactly_once_in_silence_and_no_later_than_the_longest(
     stretches: list[tuple[int, int, str | None, float]], scoring: bool, model_answers: bool
 ) -> None:
     ear = Ear(scoring)
-    begun = 0
     for speech, silence, text, score in [*stretches, (3, 60, None, 0.0)]:
-        before = ear.endpointing.under_way
         ear.hear("#" * speech, text, score if model_answers else None)
         assert ear.endpointing.under_way
-        begun += not before
         ear.hear("_" * silence, text, score if model_answers else None)
     ends = [silence for decision, silence in ear.noted if decision in (END, NOTHING)]
-    assert len(ends) == begun
+    assert len(ends) == ear.begun
     assert all(320 <= silence < DEFAULTS.turn_max_silence_ms + HOP_MS for silence in ends)
     assert not ear.endpointing.under_way
