@@ -40,6 +40,10 @@ class RingSource:
         return self._board.generation
 
     @property
+    def paused(self) -> int:
+        return self._board.paused
+
+    @property
     def depth(self) -> int:
         return self._ring.depth
 
@@ -68,8 +72,8 @@ class BoardObserver:
     def heard(self, generation: int, fragment: int, sample: int) -> None:
         self._board.write_cursor(Cursor(generation, fragment, sample))
 
-    def fragment_started(self, generation: int, fragment: int, at: float) -> None:
-        self._board.mark(Mark(MarkKind.FRAGMENT_STARTED, generation, fragment, 0, at))
+    def fragment_started(self, generation: int, fragment: int, at: float, video_timestamp: int) -> None:
+        self._board.mark(Mark(MarkKind.FRAGMENT_STARTED, generation, fragment, 0, at, video_timestamp))
 
     def progress(self, generation: int, fragment: int, sample: int, at: float) -> None:
         self._board.mark(Mark(MarkKind.PROGRESS, generation, fragment, sample, at))
@@ -79,6 +83,12 @@ class BoardObserver:
 
     def turn_cut(self, generation: int, fragment: int, sample: int, at: float) -> None:
         self._board.mark(Mark(MarkKind.TURN_CUT, generation, fragment, sample, at))
+
+    def paused(self, generation: int, fragment: int, sample: int, at: float, video_timestamp: int) -> None:
+        self._board.mark(Mark(MarkKind.PAUSED, generation, fragment, sample, at, video_timestamp))
+
+    def resumed(self, generation: int, fragment: int, sample: int, at: float, video_timestamp: int) -> None:
+        self._board.mark(Mark(MarkKind.RESUMED, generation, fragment, sample, at, video_timestamp))
 
 
 class StageSession:

@@ -1,15 +1,21 @@
 """What is heard and seen next: the one place that decides, packet by packet, between speech and the idle face.
 
       idle ── a slot waits, prebuffered ──> speaking(g) ── last slot of the turn handed out ──> idle
-        ^                                      │  ^
-        │                                      │  └── no slot in time: idle face and silence, then on with the next slot
-        └── generation raised above g: cut ────┘      (nothing is skipped and nothing is hurried)
+       ^ ^      (and paused is not g)         │ │ ^ │ ^
+       │ │                                    │ │ │ │ └── no slot in time: idle face and silence, then on with the
+       │ └── generation raised above g: cut ──┘ │ │ └──── next slot (nothing is skipped and nothing is hurried)
+       │                                        │ │
+       │                 paused is g, at whatever │ paused is not g any more: on with the next sample,
+       │                   packet: stop before it │ which may be in the middle of a frame
+       │                                        v │
+       └──── generation raised above g: cut ── held(g): idle face and silence
 
 A frame's sound goes out as two packets of 20 ms, and the generation is looked at before each: an interruption is obeyed
 within a packet, by sound and picture. A turn need not wait for the idle face's 40 ms to be over either: speech may
 begin with any packet, and the picture then on show lasts 20 ms. Where sound stops in mid-wave (a cut, a starved buffer)
 the next packet decays from the last sample in 5 ms instead of clicking. The picture falls back to the idle face over
-one between the two that lasts 20 ms, from the head's last pose.
+one between the two that lasts 20 ms, from the head's last pose. A turn that holds still (somebody speaks, and may mean
+it) looks and sounds as if cut, but its slots stay unread and its cursor stays; when it goes on, its first 5 ms fade in.
 
 The cursor (generation, fragment, sample) is what was handed to RTP. It is reported here and known nowhere else.
 """
@@ -28,6 +34,7 @@ from opentalking.slots import SlotFlags, SlotInfo
 from opentalking.types import FPS, PACKET_SAMPLES, PLAYBACK_RATE, PLAYBACK_SAMPLES, Int16, UInt8
 
 _DECAY = np.linspace(1.0, 0.0, PLAYBACK_RATE * 5 // 1000, endpoint=False, dtype=np.float32)
+_RISE = 1.0 - _DECAY
 _FALLBACK = (0.55,)  # share of the idle face in the first frames after speech; then idle alone
 _PIXEL_BUFFERS = 6  # one is being made, four are on their way through the encoder, one is to spare
 
@@ -44,10 +51,12 @@ class AVSlot:
 
 
 class SlotSource(Protocol):
-    """Where AV slots come from; never gives one older than `generation`."""
+    """Where AV slots come from; never gives one older than `generation`. `paused` is the turn that is to hold still."""
 
     @property
     def generation(self) -> int: ...
+    @property
+    def paused(self) -> int: ...
     @property
     def depth(self) -> int: ...
     def front(self) -> AVSlot | None: ...
@@ -55,13 +64,16 @@ class SlotSource(Protocol):
 
 
 class PlayoutObserver(Protocol):
-    """Who is told what was handed to RTP. `sample` counts within the fragment at 48 kHz, `at` is Unix time."""
+    """Who is told what was handed to RTP. `sample` counts within the fragment at 48 kHz, `at` is Unix time,
+    `video_timestamp` that of the picture which goes out with it."""
 
-    def fragment_started(self, generation: int, fragment: int, at: float) -> None: ...
+    def fragment_started(self, generation: int, fragment: int, at: float, video_timestamp: int) -> None: ...
     def heard(self, generation: int, fragment: int, sample: int) -> None: ...
     def progress(self, generation: int, fragment: int, sample: int, at: float) -> None: ...
     def turn_ended(self, generation: int, fragment: int, sample: int, at: float) -> None: ...
     def turn_cut(self, generation: int, fragment: int, sample: int, at: float) -> None: ...
+    def paused(self, generation: int, fragment: int, sample: int, at: float, video_timestamp: int) -> None: ...
+    def resumed(self, generation: int, fragment: int, sample: int, at: float, video_timestamp: int) -> None: ...
     def posed(self, pose: int) -> None: ...
 
 
@@ -98,6 +110,11 @@ class Playout:
         self._turn = 0  # generation that is playing; 0: none
         self._info: SlotInfo | None = None  # of the slot that is playing; None: silence
         self._pcm = np.zeros(PLAYBACK_SAMPLES, np.int16)
+        self._spoken_picture = Picture(0, None)  # that slot's
+        self._held = False  # whether the turn holds still
+        self._rest: SlotInfo | None = None  # of the slot that it was stopped in the middle of
+        self._rises = False  # whether the next sound fades in
+        self._video_timestamp = 0  # of a picture that begins now
         self._heard = (0, 0)  # fragment, sample
         self._handed_at = 0.0  # when the last speech packet was handed out
         self._last_sample = 0
@@ -112,15 +129,34 @@ class Playout:
     def speaking(self) -> bool:
         return self._turn != 0
 
-    def tick(self) -> tuple[Picture | None, Int16 | None]:
-        """The next 20 ms: a picture if one begins with it, and sound, int16 (960,) at 48 kHz, or None for silence."""
+    def tick(self, video_timestamp: int = 0) -> tuple[Picture | None, Int16 | None]:
+        """The next 20 ms: a picture if one begins with it, and sound, int16 (960,) at 48 kHz, or None for silence.
+
+        `video_timestamp` is what a picture that begins now will carry."""
+        self._video_timestamp = video_timestamp
         picture = None
-        if self._half == 0 or self._between or self._is_cut() or self._may_begin():
+        if self._turn and not self._is_cut() and self._held != (self._source.paused == self._turn):
+            picture = self._go_on() if self._held else self._hold()
+        elif self._half == 0 or self._between or self._is_cut() or self._may_begin():
             self._half = 0
             picture = self._step()
         packet = self._packet(self._half)
         self._half ^= 1
         return picture, packet
+
+    def _hold(self) -> Picture:
+        """Stop before the next packet."""
+        self._held, self._rest, self._info, self._half = True, self._info, None, 0
+        self._observer.paused(self._turn, *self._heard, self._now(), self._video_timestamp)
+        return self._step()
+
+    def _go_on(self) -> Picture:
+        """With the rest of the slot that it was stopped in, or with the next one."""
+        self._held, self._rises = False, True
+        self._observer.resumed(self._turn, *self._heard, self._now(), self._video_timestamp)
+        self._between, self._info, self._rest = False, self._rest, None
+        self._half = 0 if self._info is None else 1
+        return self._step() if self._info is None else self._speech_picture(self._spoken_picture)
 
     def _is_cut(self) -> bool:
         """Whether the turn that plays is over for everybody."""
@@ -131,14 +167,20 @@ class Playout:
         if self._turn:
             return False
         slot = self._source.front()
-        return slot is not None and self._prebuffered(slot)
+        return slot is not None and not self._must_wait(slot) and self._prebuffered(slot)
+
+    def _must_wait(self, slot: AVSlot) -> bool:
+        """Whether its turn is to hold still before it has begun."""
+        return slot.generation != self._turn and slot.generation == self._source.paused
 
     def _step(self) -> Picture:
         """Decide on the next frame."""
         second_half, self._between = self._between, False
         self.settle()
+        if self._held:
+            return self._idle_picture()
         slot = self._source.front()
-        if slot is None or not (self._turn or self._ready(slot)):
+        if slot is None or self._must_wait(slot) or not (self._turn or self._ready(slot)):
             if self._turn:
                 self.starved += not second_half
                 self._info = None
@@ -169,11 +211,17 @@ class Playout:
     def _take(self, slot: AVSlot) -> Picture:
         self._info = slot.info
         self._pcm[:] = slot.pcm
-        pixels = self._next_buffer()
-        np.copyto(pixels, slot.frame)
-        self._fallback = 0
-        self._pose(slot.pose)
         self._frames += 1
+        self._spoken_picture = self._speech_picture(Picture(slot.pose, slot.frame))
+        return self._spoken_picture
+
+    def _speech_picture(self, source: Picture) -> Picture:
+        """A copy in the next buffer."""
+        assert source.pixels is not None
+        pixels = self._next_buffer()
+        np.copyto(pixels, source.pixels)
+        self._fallback = 0
+        self._pose(source.pose)
         return Picture(self.pose, pixels)
 
     def _idle_picture(self) -> Picture:
@@ -203,7 +251,7 @@ class Playout:
             return self._decay()
         at = self._now()
         if half == 0 and info.flags & SlotFlags.FRAGMENT_START:
-            self._observer.fragment_started(self._turn, info.fragment, at)
+            self._observer.fragment_started(self._turn, info.fragment, at, self._video_timestamp)
         end = min(PACKET_SAMPLES * (half + 1), info.samples)
         self._heard = (info.fragment, info.sample + end)
         self._handed_at = at
@@ -211,6 +259,9 @@ class Playout:
         if half == 0 and self._frames % FPS == 1:
             self._observer.progress(self._turn, *self._heard, at)
         packet = self._pcm[PACKET_SAMPLES * half : PACKET_SAMPLES * (half + 1)].copy()
+        if self._rises:
+            self._rises = False
+            packet[: len(_RISE)] = _RISE * packet[: len(_RISE)]
         self._last_sample = int(packet[-1])
         if half == 1:
             self._info = None
@@ -222,6 +273,7 @@ class Playout:
     def _cut(self) -> None:
         self._observer.turn_cut(self._turn, *self._heard, self._handed_at)
         self._turn, self._info, self._heard = 0, None, (0, 0)
+        self._held, self._rest, self._rises = False, None, False
 
     def _decay(self) -> Int16 | None:
         """Silence; its first packet leads from the last sample down to zero."""

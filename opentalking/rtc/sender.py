@@ -75,6 +75,10 @@ class RtpSender:
                 return
             self._repeats_left = min(self._repeats_left + _REPEATS, _MOST_REPEATS)
 
+    def timestamp(self, ticks: int) -> int:
+        """The time stamp, as the receiver sees it, of what is sent with these ticks; 0 before the transport is up."""
+        return 0 if self._stream is None else self._stream.timestamp(ticks)
+
     async def start(self, parameters: RTCRtpSendParameters) -> None:
         """aiortc's: the transport is connected."""
         if self._stream is None:

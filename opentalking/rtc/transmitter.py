@@ -83,7 +83,7 @@ class Transmitter:
                 self._video.report()
             if self._failure is not None:
                 raise self._failure
-            picture, pcm = self._playout.tick()
+            picture, pcm = self._playout.tick(self._video.timestamp(number * _VIDEO_TICKS))
             self._audio.send((self._opus.encode(pcm),), number * PACKET_SAMPLES)
             if picture is not None:
                 self._show(number, picture)

@@ -54,6 +54,7 @@ class Source:
     """The ring as the playout sees it."""
 
     generation: int = 0
+    paused: int = 0
     slots: deque[AVSlot] = field(default_factory=deque)
 
     @property
@@ -78,11 +79,13 @@ class Observer:
 
     told: list[tuple[Any, ...]] = field(default_factory=list)
     poses: list[int] = field(default_factory=list)
+    video_timestamps: list[int] = field(default_factory=list)  # in the order of what was told with one
     cursor: tuple[int, int, int] = (0, 0, 0)
     now_heard: bool = False
 
-    def fragment_started(self, generation: int, fragment: int, at: float) -> None:
+    def fragment_started(self, generation: int, fragment: int, at: float, video_timestamp: int) -> None:
         self.told.append(("fragment", generation, fragment))
+        self.video_timestamps.append(video_timestamp)
 
     def heard(self, generation: int, fragment: int, sample: int) -> None:
         self.cursor, self.now_heard = (generation, fragment, sample), True
@@ -96,8 +99,19 @@ class Observer:
     def turn_cut(self, generation: int, fragment: int, sample: int, at: float) -> None:
         self.told.append(("cut", generation, fragment, sample))
 
+    def paused(self, generation: int, fragment: int, sample: int, at: float, video_timestamp: int) -> None:
+        self.told.append(("paused", generation, fragment, sample))
+        self.video_timestamps.append(video_timestamp)
+
+    def resumed(self, generation: int, fragment: int, sample: int, at: float, video_timestamp: int) -> None:
+        self.told.append(("resumed", generation, fragment, sample))
+        self.video_timestamps.append(video_timestamp)
+
     def posed(self, pose: int) -> None:
         self.poses.append(pose)
+
+    def pauses(self) -> list[tuple[Any, ...]]:
+        return [entry for entry in self.told if entry[0] in ("paused", "resumed")]
 
     def endings(self) -> list[tuple[Any, ...]]:
         return [entry for entry in self.told if entry[0] in ("ended", "cut")]
@@ -128,12 +142,18 @@ class Stage:
     def arrive(self, *slots: AVSlot) -> None:
         self.source.slots.extend(slots)
 
+    def pause(self, generation: int = 1) -> None:
+        self.source.paused = generation
+
+    def resume(self) -> None:
+        self.source.paused = 0
+
     def interrupt(self, generation: int) -> None:
         self.source.generation = generation
 
     def tick(self) -> Tick:
         self.observer.now_heard = False
-        picture, pcm = self.playout.tick()
+        picture, pcm = self.playout.tick(len(self.ticks))
         self.ticks.append(Tick(picture, pcm, pcm if self.observer.now_heard else None))
         return self.ticks[-1]
 

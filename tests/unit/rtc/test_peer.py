@@ -164,6 +164,33 @@ async def test_a_browser_sees_the_face_and_hears_the_speech(
         assert served.states[-1] == "connected"
 
 
+async def test_the_first_picture_of_a_turn_is_told_by_the_time_stamp_that_the_browser_sees(
+    serve: Callable[..., Served], browser: Browser
+) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        served = serve()
+        await browser.accept(await served.answer(await browser.offer()))
+        receiver = browser.receiver("video")
+        handle, stamps = receiver._handle_rtp_packet, list[int]()
+
+        async def noting(packet: Any, **arrived: Any) -> None:
+            stamps.append(packet.timestamp)
+            await handle(packet, **arrived)
+
+        receiver._handle_rtp_packet = noting
+        await browser.receive("video", 3)
+        served.speak(10)
+        dark = served.clip[3]
+        while True:
+            (picture,) = await browser.receive("video", 1)
+            if psnr(picture.to_ndarray(format="yuv420p"), dark) < 15:  # the inverted face
+                break
+        (told,) = served.observer.video_timestamps
+        assert told in stamps
+        origin = receiver._RTCRtpReceiver__timestamp_mapper._origin  # from which aiortc counts a picture's pts
+        assert (picture.pts + origin) % 2**32 == told
+
+
 async def test_a_lost_picture_is_asked_for_and_sent_as_a_keyframe(
     serve: Callable[..., Served], browser: Browser
 ) -> None:

@@ -43,6 +43,9 @@ class Track:
 
     def report(self) -> None: ...
 
+    def timestamp(self, ticks: int) -> int:
+        return ticks + 7
+
     @property
     def stamps(self) -> list[int]:
         return [stamp for stamp, _ in self.sent]

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiortc.mediastreams import AudioStreamTrack
 
 from opentalking.config import Settings
 from opentalking.rtc.idle import LoopLibrary, write_clip
 from opentalking.rtc.peer import OfferError, PeerOptions
+from opentalking.slots import MicFlags, av_views, unpack_track, write_av_header
 from opentalking.store import Store
-from shm import NodeFolder
+from opentalking.types import PLAYBACK_SAMPLES
+from shm import Board, Cursor, Mark, MarkKind, NodeFolder, Writer
 from tests.unit.rtc.browser import Browser
-from tests.unit.rtc.stage import moving_face
+from tests.unit.rtc.stage import moving_face, turn_of
 from tests.unit.store.sessions import SID, new_session
+from workers import links
 from workers.lifecycle import Worker
 from workers.stage import StageSession
 
@@ -130,3 +134,101 @@ async def test_a_browser_that_takes_the_answer_and_never_connects_is_not_waited_
     assert stage._leaving is not None
     assert stage._leaving.when() <= loop.time() + Settings(node="a").peer_grace_s
     await asyncio.gather(browser.connection.close(), absent.connection.close())
+
+
+def speak(folder: Path, slots: int) -> None:
+    """Put a turn of generation 1 into the session's ring, as inference does."""
+    ring = links.av_producer(folder, SIZE, SIZE)
+    for slot in turn_of(1, slots):
+        payload = ring.try_claim()
+        assert payload is not None
+        write_av_header(payload, slot.info, slot.pose)
+        views = av_views(payload, SIZE, SIZE)
+        views.pcm[:] = slot.pcm
+        views.frame[:] = 128
+        ring.publish(1)
+    ring.close()
+
+
+async def marked(board: Board, kind: MarkKind) -> Mark:
+    """The next mark of this kind; those before it are dropped."""
+    rang = asyncio.Event()
+    board.listen(rang.set)
+    while True:
+        found = [mark for mark in board.read_marks() if mark.kind is kind]
+        if found:
+            return found[0]
+        await rang.wait()
+        rang.clear()
+
+
+async def test_a_turn_is_held_by_the_blackboard_which_is_told_where_it_stands(
+    stage: StageSession, tmp_path: Path
+) -> None:
+    board = links.open_board(tmp_path / "node" / SID, Writer.SPEECH)
+    browser = await connected(stage)
+    await browser.receive("audio", 1)
+    speak(tmp_path / "node" / SID, 10)
+    async with asyncio.timeout(30):
+        started = await marked(board, MarkKind.FRAGMENT_STARTED)
+        assert started.video_timestamp > 0
+        board.write_paused(1)
+        paused = await marked(board, MarkKind.PAUSED)
+        assert stage.board.cursor == Cursor(1, 0, paused.sample)
+        await browser.receive("audio", 5)
+        assert stage.board.cursor == Cursor(1, 0, paused.sample)
+        board.write_paused(0)
+        resumed = await marked(board, MarkKind.RESUMED)
+        ended = await marked(board, MarkKind.TURN_ENDED)
+    assert resumed.sample == paused.sample
+    assert ended.sample == 10 * PLAYBACK_SAMPLES
+    board.close()
+    await browser.connection.close()
+
+
+async def speaking(stage: StageSession) -> Browser:
+    """A browser whose microphone is on."""
+    browser = Browser()
+    browser.connection.addTrack(AudioStreamTrack())
+    browser.connection.addTransceiver("video", direction="recvonly")
+    await browser.accept(await stage.answer(await browser.offer()))
+    return browser
+
+
+async def test_what_a_browser_says_comes_out_of_the_track_ring_and_the_next_browser_takes_over(
+    stage: StageSession, tmp_path: Path
+) -> None:
+    folder = tmp_path / "node" / SID
+    silent = await connected(stage)
+    await silent.receive("audio", 5)
+    assert not (folder / "track").exists()
+    ring, rang = links.track_consumer(folder), asyncio.Event()
+    ring.listen(rang.set)
+    heard: list[tuple[int, MicFlags]] = []
+
+    async def until(flags: MicFlags) -> None:
+        while not heard or heard[-1][1] != flags:
+            while (slot := ring.front()) is None:
+                await rang.wait()
+                rang.clear()
+            packet = unpack_track(slot.payload)
+            heard.append((packet.track, packet.flags))
+            ring.advance()
+
+    async with asyncio.timeout(30):
+        first = await speaking(stage)
+        await until(MicFlags.NONE)
+        second = await speaking(stage)
+        await until(MicFlags.END)
+        await until(MicFlags.START)
+        await until(MicFlags.NONE)
+        await second.connection.close()
+        await until(MicFlags.END)
+    tracks = list(dict.fromkeys(track for track, _ in heard))
+    assert len(tracks) == 2
+    for track in tracks:
+        flags = [flags for number, flags in heard if number == track]
+        assert flags == [MicFlags.START, *[MicFlags.NONE] * (len(flags) - 2), MicFlags.END]
+    assert stage.figures()["microphone_dropped"] == 0
+    ring.close()
+    await asyncio.gather(silent.connection.close(), first.connection.close())
