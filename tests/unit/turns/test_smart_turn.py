@@ -9,7 +9,7 @@ import pytest
 
 from opentalking.config import Settings
 from opentalking.turns.endpointing import Decision, Endpointing
-from opentalking.turns.smart_turn import WINDOW_S, SmartTurn
+from opentalking.turns.smart_turn import WINDOW_S, SmartTurn, load_smart_turn
 from opentalking.turns.vad import SileroModel, VoiceActivity
 from opentalking.types import MODEL_RATE, Int16
 from tests.unit.turns.conftest import room
@@ -58,6 +58,14 @@ def test_only_the_last_seconds_are_heard_and_loudness_hardly_matters(smart_turn:
 @pytest.mark.parametrize("samples", [0, 1, 320])
 def test_hardly_any_sound_has_a_score_too(smart_turn: SmartTurn, samples: int) -> None:
     assert 0 <= smart_turn.finished(np.zeros(samples, np.int16)) <= 1
+
+
+def test_without_the_model_silence_alone_ends_turns_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    assert load_smart_turn(Settings(turn_model="none")) is None
+    assert caplog.messages == []
+    assert load_smart_turn(Settings(turn_model_path="/no/turn.onnx")) is None
+    assert caplog.messages == ["silence alone ends a turn: OPENTALKING_TURN_MODEL_PATH: there is no file /no/turn.onnx"]
+    assert isinstance(load_smart_turn(Settings()), SmartTurn)
 
 
 def microphone(silero: SileroModel, smart_turn: SmartTurn, pcm: Int16, text: str) -> list[tuple[Decision, float]]:
