@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from opentalking.config import Settings
 from tests.support.client import Client
 from tests.support.llm_server import LLMServer
 from tests.support.node import MIRROR, TONE, Node, free_port
+from tests.support.speaker import Speaker
+from tests.support.spoken import Voice
 
 LLM_PORT = free_port()
 TONES = {
@@ -66,6 +69,36 @@ async def client(node: Node) -> AsyncIterator[Client]:
         await user.create()
         await user.connect()
         yield user
+
+
+@pytest.fixture(scope="session")
+def person(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voice]:
+    """Whose voice is recorded once for all tests."""
+    folder = tmp_path_factory.mktemp("person")
+    (folder / "cache").symlink_to(models)
+    voice = Voice(Settings(run_dir=str(folder)))
+    yield voice
+    asyncio.run(voice.close())
+
+
+@pytest.fixture
+async def speaker(node: Node, llm: LLMServer) -> AsyncIterator[Speaker]:
+    """A connected user with an open microphone, and a node that hears."""
+    async with Speaker(node.base) as user:
+        await hearing(user)
+        await user.create()
+        await user.connect()
+        yield user
+
+
+async def hearing(user: Client) -> None:
+    """Until the recogniser is loaded, which is after everything else."""
+    async with asyncio.timeout(60):
+        while True:
+            health = await user.request("GET", "/health", allow=(200, 503))
+            if health["ready"] and health["stt"]["whisper"]["available"]:
+                return
+            await asyncio.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

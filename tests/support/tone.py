@@ -3,7 +3,8 @@
 The pitch is the session's own when the text begins with `[440]`, so that a receiver can tell whose sound it gets.
 `[clicks 12]` is so many clicks instead (`clicks` says when and how high): loud tones of one slot, each beginning with
 its slot, silence between them. Neighbours differ in pitch and the silences in length, so that a receiver knows which
-click it sees and which it hears, however far apart they have come.
+click it sees and which it hears, however far apart they have come. `[noise 8]` is 8 s of a noise that is always the
+same and nowhere like itself (`noise_track`), so that a receiver knows which of its samples it hears.
 
 OPENTALKING_TONE_DELAY_MS is waited before the first PCM; the rest comes as fast as it is taken, in chunks of 240 ms.
 """
@@ -17,6 +18,7 @@ from collections.abc import AsyncGenerator
 from itertools import accumulate, cycle, islice
 
 import numpy as np
+from scipy.signal import butter, sosfilt
 
 from opentalking.config import Settings
 from opentalking.tts.base import Voice
@@ -27,6 +29,7 @@ CHUNK = RATE * 240 // 1000
 MS_PER_CHARACTER = 60
 SLOT = RATE * 40 // 1000
 CLICK_AMPLITUDE = 16_000
+NOISE_LEVEL = 3000
 CLICK_PITCHES = tuple(range(600, 3600, 300))  # in this order, again and again
 _CLICK_SPACING = (12, 9, 17, 10, 14, 8, 19)  # slots from one click to the next; with ten pitches: 70 clicks a period
 
@@ -47,12 +50,23 @@ def click_track(count: int) -> np.ndarray:
     return track
 
 
+def noise_track(seconds: int) -> np.ndarray:
+    """int16 at RATE, from 200 to 3000 Hz: a codec keeps its waveform."""
+    drawn = np.random.default_rng(0).normal(0, 1, seconds * RATE)
+    band = sosfilt(butter(6, (200, 3000), "bandpass", fs=RATE, output="sos"), drawn)
+    return (band * (NOISE_LEVEL / band.std())).clip(-32768, 32767).astype(np.int16)
+
+
 def tone(text: str) -> np.ndarray:
     """int16 at RATE: one pitch, for as long as the text is."""
     pitch = re.match(r"\[(\d+)]", text)
     hertz = int(pitch[1]) if pitch else 440
     samples = len(text) * MS_PER_CHARACTER * RATE // 1000
     return (8000 * np.sin(2 * np.pi * hertz / RATE * np.arange(samples))).astype(np.int16)
+
+
+def track_of(kind: str, count: int) -> np.ndarray:
+    return click_track(count) if kind == "clicks" else noise_track(count)
 
 
 class ToneTTS:
@@ -75,8 +89,8 @@ class ToneTTS:
 
     async def synthesize_stream(self, text: str, voice: str | None = None) -> AsyncGenerator[AudioChunk, None]:
         await asyncio.sleep(self._delay_s)
-        wanted = re.match(r"\[clicks (\d+)]", text)
-        sound = click_track(int(wanted[1])) if wanted else tone(text)
+        wanted = re.match(r"\[(clicks|noise) (\d+)]", text)
+        sound = track_of(wanted[1], int(wanted[2])) if wanted else tone(text)
         for start in range(0, len(sound), CHUNK):
             yield AudioChunk(sound[start : start + CHUNK], RATE)
             await asyncio.sleep(0)
