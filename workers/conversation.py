@@ -20,7 +20,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from opentalking.config import Settings
 from opentalking.llm.base import LLMAdapter, LLMError, Message
@@ -34,7 +34,7 @@ from workers import links
 from workers.ahead import HeadStart
 from workers.lost import lost_turn
 from workers.outbox import Outbox
-from workers.recorder import Recorder, TurnTrace
+from workers.recorder import Recorder, TurnTrace, trace_of
 from workers.turn import NothingToSay, Turn, reply_deltas, verbatim
 
 log = logging.getLogger(__name__)
@@ -114,13 +114,11 @@ class ConversationSession:
         self.raise_generation(command.generation)
         await self._turn_over.wait()
         await self._ring_is_free()
-        kind: Literal["chat", "speak"] = "chat" if isinstance(command, Chat) else "speak"
-        spoken = command.heard if isinstance(command, Chat) else None
-        trace = TurnTrace(command.generation, kind, command.accepted_at, spoken)
+        trace = trace_of(command)
         turn = Turn(trace, self._emitter(command.generation))
         asked = command.prompt if isinstance(command, Chat) else command.text
         trace.note("dispatched_ms")
-        self._emitter(turn.generation)("speech.started", {"text": asked, "kind": kind})
+        self._emitter(turn.generation)("speech.started", {"text": asked, "kind": trace.kind})
         if command.generation < self.board.generation:  # interrupted before it began
             self._record(turn, "", interrupted=True)
             self._emitter(turn.generation)("speech.ended", {"text": "", "interrupted": True})
@@ -133,6 +131,14 @@ class ConversationSession:
         self._turn, self._last_fragment = turn, None
         self._turn_over.clear()
         self._task = asyncio.create_task(self._run(turn, asked, tts, command.tts_voice or self.session.tts_voice))
+
+    def refuse(self, command: Speak | Chat, code: str, message: str) -> None:
+        """A turn that cannot even begin."""
+        self._emitter(command.generation)("error", {"code": code, "message": message})
+        trace = trace_of(command)
+        trace.fail(code)
+        trace.end("", interrupted=True)
+        self._recorder.over(self.session, trace)
 
     async def _ring_is_free(self) -> None:
         """Until the turn before, which is over, has let go of the ring: it takes one producer at a time."""

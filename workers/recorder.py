@@ -15,7 +15,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from opentalking.store import Heard, Seen, Session
+from opentalking.store import Chat, Heard, Seen, Session, Speak
 
 Kind: TypeAlias = Literal["chat", "speak"]
 Outcome: TypeAlias = Literal["ended", "interrupted", "failed", "lost"]
@@ -135,6 +135,13 @@ class TurnTrace:
                 steps.append(Step(stage, min(latest, at), at))
             latest = max(latest, at)
         return steps
+
+
+def trace_of(command: Speak | Chat) -> TurnTrace:
+    """The trace of the turn that this command begins."""
+    if isinstance(command, Chat):
+        return TurnTrace(command.generation, "chat", command.accepted_at, command.heard)
+    return TurnTrace(command.generation, "speak", command.accepted_at)
 
 
 class Recorder:

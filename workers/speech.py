@@ -200,7 +200,7 @@ class SpeechService:
         try:
             tts = await self._voice(command.tts_provider or session.session.tts_provider or self._default)
         except TTSError as error:
-            session.emit("error", {"code": "TTS_FAILED", "message": str(error), "generation": command.generation})
+            session.refuse(command, "TTS_FAILED", str(error))
             return
         await session.begin(command, tts)
 
