@@ -17,11 +17,17 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the session itself is over, not only one call to it. @param {unknown} error */
+export const isGone = (error) =>
+  error instanceof ApiError &&
+  (error.status === 410 || error.code === "session_ended" || (error.status === 404 && !/avatar|model|turn|not_ready|not_loaded/.test(error.code)));
+
 /**
  * @typedef {{id: string, name?: string, width?: number, height?: number}} Avatar
  * @typedef {Record<string, string>} SessionHash  the Redis hash as it is: every value a string
  * @typedef {{llm?: {model?: string, embedded?: boolean}, tts?: Record<string, unknown>, default_avatar?: string,
  *   default_model?: string, ice_servers?: RTCIceServer[]}} Health
+ * @typedef {{first_sound_at?: number, first_frame_at?: number, jitter_buffer_ms?: number}} Seen  by the server's clock, seconds
  */
 
 /** @param {string} path relative to the page, so that a proxy may serve it below a prefix */
@@ -67,6 +73,9 @@ export const previewUrl = (id) => url(`avatars/${encodeURIComponent(id)}/preview
 /** @param {string} id @param {string} lastEventId */
 export const eventsUrl = (id, lastEventId) => url(`${of(id, "/events")}?last_event_id=${encodeURIComponent(lastEventId)}`);
 
+/** @param {string} id */
+export const microphoneUrl = (id) => url(of(id, "/speak_audio_stream")).replace(/^http/, "ws");
+
 /** @param {string} avatarId @returns {Promise<{session_id: string}>} */
 export const createSession = (avatarId) => call("POST", "sessions", { avatar_id: avatarId }, CREATE_PATIENCE_MS);
 /** @param {string} id @returns {Promise<SessionHash>} */
@@ -81,5 +90,9 @@ export const chat = (id, prompt) => call("POST", of(id, "/chat"), { prompt });
 export const speak = (id, text) => call("POST", of(id, "/speak"), { text });
 /** @param {string} id */
 export const interrupt = (id) => call("POST", of(id, "/interrupt"));
+/** @returns {Promise<{now: number}>} Unix seconds */
+export const clock = () => call("GET", "clock");
+/** @param {string} id @param {number} generation @param {Seen} seen */
+export const seen = (id, generation, seen) => call("POST", of(id, `/turns/${generation}/seen`), seen);
 /** @param {string} id */
 export const close = (id) => call("DELETE", of(id));

@@ -1,14 +1,15 @@
 /**
  * The conversation as a list of turns, rebuilt from the session's events alone; so a reload replays into the same list.
  *
- * A turn is one line of the person and what the avatar made of it. `heard` follows the sound (subtitle by subtitle),
+ * A turn is one line of the person and what the avatar made of it. A spoken line grows while it is said (`hearing`) and is
+ * final when it is `sending`; the turn that then starts takes it over. `heard` follows the sound (subtitle by subtitle),
  * `full` is everything that is going to be said as far as it is known; the difference is shown lighter.
  */
 
 /**
  * @typedef {"ask" | "say"} Kind
- * @typedef {"sending" | "thinking" | "speaking" | "done" | "interrupted" | "failed"} TurnState
- * @typedef {{key: string, generation: number | null, kind: Kind | null, person: string, full: string, heard: string,
+ * @typedef {"hearing" | "sending" | "thinking" | "speaking" | "done" | "interrupted" | "failed"} TurnState
+ * @typedef {{key: string, generation: number | null, kind: Kind | null, person: string, spoken: boolean, full: string, heard: string,
  *   state: TurnState, error: import("./words.js").Words | null}} Turn
  */
 
@@ -52,13 +53,14 @@ export class Conversation {
 
   /** The session is gone: nothing more will be heard of what was being said. */
   over() {
+    this.unsaid();
     for (const turn of this.turns) if (turn.state === "thinking" || turn.state === "speaking") turn.state = "interrupted";
   }
 
   /** Only the lines that the server has not seen yet. */
   unsent() {
     const fresh = new Conversation();
-    fresh.turns = this.turns.filter((turn) => turn.state === "sending");
+    fresh.turns = this.turns.filter((turn) => turn.state === "sending" && !turn.spoken);
     fresh.#locals = this.#locals;
     return fresh;
   }
@@ -66,6 +68,11 @@ export class Conversation {
   /** The person's line before the server has answered. @param {Kind} kind @param {string} text @returns {Turn} */
   sent(kind, text) {
     return this.#add(`local-${(this.#locals += 1)}`, null, kind, text, "sending");
+  }
+
+  /** What was being heard was nothing: a cough, "uh-huh", an echo, a slip. */
+  unsaid() {
+    this.turns = this.turns.filter((turn) => turn.state !== "hearing");
   }
 
   /** @param {Turn} turn @param {import("./words.js").Words} words */
@@ -76,6 +83,8 @@ export class Conversation {
 
   /** @param {string} name @param {any} data */
   apply(name, data) {
+    if (name === "transcript") return this.#recognised(data.text ?? "", data.is_final);
+    if (name === "speech.resumed" || (name === "listening" && data.state === "off")) this.unsaid();
     if (!Number.isInteger(data.generation) || data.generation < 0) return;
     if (name === "speech.started") this.#started(data);
     const turn = this.turns.findLast((candidate) => candidate.generation === data.generation);
@@ -87,12 +96,22 @@ export class Conversation {
     else if (name === "error") this.failed(turn, explain(data));
   }
 
+  /** @param {string} text @param {boolean} isFinal */
+  #recognised(text, isFinal) {
+    const last = this.turns.findLast((turn) => turn.state === "hearing");
+    if (!text.trim()) return isFinal ? this.unsaid() : undefined;
+    const turn = last ?? this.#add(`said-${(this.#locals += 1)}`, null, "ask", text, "hearing", true);
+    turn.person = text;
+    if (isFinal) turn.state = "sending";
+  }
+
   /** @param {any} data */
   #started(data) {
     const text = data.text ?? "";
     const kind = data.kind === "speak" ? "say" : data.kind === "chat" ? "ask" : null;
     const waiting = this.turns.filter((turn) => turn.state === "sending" && turn.generation === null);
-    const mine = waiting.find((turn) => turn.person.trim() === text.trim());
+    const mine = waiting.find((turn) => turn.person.trim() === text.trim()) ?? (kind === "say" ? undefined : waiting.findLast((turn) => turn.spoken));
+    if (mine?.spoken) mine.person = text; // as the model was asked
     for (const turn of waiting) {
       if (turn === mine) break;
       if (mine) turn.state = "interrupted"; // overtaken before the server began with it
@@ -127,10 +146,10 @@ export class Conversation {
   }
 
   /** @param {string} key @param {number | null} generation @param {Kind | null} kind @param {string} person @param {TurnState} state @returns {Turn} */
-  #add(key, generation, kind, person, state) {
+  #add(key, generation, kind, person, state, spoken = false) {
     const full = kind === "say" ? person : "";
     /** @type {Turn} */
-    const turn = { key, generation, kind, person, full, heard: "", state, error: null };
+    const turn = { key, generation, kind, person, spoken, full, heard: "", state, error: null };
     this.turns.push(turn);
     return turn;
   }

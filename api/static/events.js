@@ -9,7 +9,8 @@ import { eventsUrl } from "./api.js";
 
 /** Every event name the page listens to; a browser only delivers names that were asked for. */
 const NAMES = [
-  "speech.started", "speech.media_started", "speech.ended", "speech.timing", "subtitle.chunk", "assistant.message",
+  "transcript", "listening", "speech.started", "speech.media_started", "speech.paused", "speech.resumed",
+  "speech.interrupted", "speech.ended", "speech.timing", "subtitle.chunk", "assistant.message",
   "session.queued", "session.state_changed", "session.peer", "session.terminated", "llm", "tts", "status", "error",
 ];
 const REOPEN_AFTER_MS = 1_000;

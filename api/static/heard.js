@@ -1,12 +1,13 @@
 /**
- * When this listener heard the first sound of a turn, by the browser's own clock: milliseconds since the line was sent.
+ * When this listener heard the first sound of a turn, by the browser's own clock (of `performance.now()`, ms).
  *
- * The received sound is looked at once a display frame, only between sending a line and its first sound. It must have
+ * The received sound is looked at once a display frame, only between the end of the person's line and its first sound. It must have
  * been silent first: what still plays of the turn before, or was left in the analyser when it was put to sleep, is not
  * the new line.
  */
 
 const AUDIBLE_RMS = 0.006;
+const AUDIBLE = 0.006; // a single sample: where in the samples looked at the sound began
 const SILENT_FOR_MS = 60;
 const GIVE_UP_MS = 30_000;
 
@@ -32,7 +33,7 @@ export class HeardClock {
     const analyser = this.#analyser;
     if (!context || !analyser) return;
     const turn = (this.#turn += 1);
-    const sentAt = performance.now();
+    const armedAt = performance.now();
     const samples = new Float32Array(analyser.fftSize);
     let silentSince = Infinity;
     void context.resume();
@@ -42,9 +43,9 @@ export class HeardClock {
       analyser.getFloatTimeDomainData(samples);
       const audible = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length) > AUDIBLE_RMS;
       if (!audible) silentSince = Math.min(silentSince, now);
-      else if (now - silentSince >= SILENT_FOR_MS) return this.#heard(now - sentAt, onHeard);
+      else if (now - silentSince >= SILENT_FOR_MS) return this.#heard(now - sinceOnset(samples, context.sampleRate), onHeard);
       else silentSince = Infinity;
-      if (now - sentAt < GIVE_UP_MS) requestAnimationFrame(look);
+      if (now - armedAt < GIVE_UP_MS) requestAnimationFrame(look);
       else void context.suspend();
     };
     look();
@@ -61,4 +62,10 @@ export class HeardClock {
     void this.#context?.suspend();
     onHeard(heardMs);
   }
+}
+
+/** How long ago the sound in these samples began, ms. @param {Float32Array} samples the latest is the last @param {number} rate */
+function sinceOnset(samples, rate) {
+  const onset = samples.findIndex((sample) => Math.abs(sample) > AUDIBLE);
+  return onset === -1 ? 0 : ((samples.length - onset) / rate) * 1000;
 }

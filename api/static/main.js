@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { recall } from "./memory.js";
 import { Session } from "./session.js";
+import { Voice } from "./voice.js";
 import { byId, setText } from "./view/dom.js";
 import { Composer } from "./view/composer.js";
 import { ConversationView } from "./view/conversation.js";
@@ -10,6 +11,7 @@ import { LatencyView } from "./view/latency.js";
 import { Stage, stateOf } from "./view/stage.js";
 import { showToyNote } from "./view/toynote.js";
 import { followViewport } from "./view/viewport.js";
+import { VoiceView } from "./view/voice.js";
 import { explain } from "./words.js";
 
 /** @type {api.Avatar[]} */
@@ -17,14 +19,16 @@ let avatars = [];
 let chosen = "";
 let scheduled = false;
 
-const session = new Session({ onChange: schedule, onStream: (stream) => void stage.play(stream) });
-const stage = new Stage(session, { onConnect: () => void connect(), onAvatar: choose });
+const session = new Session({ onChange: schedule, onStream: (stream) => void stage.play(stream), video: byId("video") });
+const voice = new Voice(session, schedule);
+const stage = new Stage(session, voice, { onConnect: () => void connect(), onAvatar: choose });
 const conversation = new ConversationView();
 const latency = new LatencyView();
 const composer = new Composer((kind, text) => {
-  if (["idle", "failed", "ended"].includes(session.phase)) void connect();
+  connectIfOver();
   void session.say(kind, text);
 });
+const voiceView = new VoiceView(voice, connectIfOver);
 
 function schedule() {
   if (scheduled) return;
@@ -36,10 +40,19 @@ function schedule() {
 }
 
 function render() {
+  if (isOver() && voice.mode !== "off") void voice.choose("off"); // nobody listens any more
   stage.render(avatars.find(({ id }) => id === chosen), avatars.length);
   conversation.render(session.conversation.turns);
-  latency.render(session.timing, session.heardMs);
-  setText(byId("notice"), session.notice ? `${session.notice.title} ${session.notice.hint}` : "");
+  voiceView.render();
+  latency.render(session.timing, session.witness.of(session.timing));
+  const notice = voice.microphone.words ?? session.notice;
+  setText(byId("notice"), notice ? `${notice.title} ${notice.hint}` : "");
+}
+
+const isOver = () => ["idle", "failed", "ended"].includes(session.phase);
+
+function connectIfOver() {
+  if (isOver()) void connect();
 }
 
 /** @param {string} id */
@@ -84,6 +97,7 @@ async function open() {
     if (recall()) session.opening();
     await learnTheServer();
     const avatar = await session.resume();
+    if (avatar !== null) await voice.resume();
     if (avatar) choose(avatar);
     else if (avatar === null && new URLSearchParams(location.search).has("autostart")) await connect();
   } catch (error) {
@@ -96,7 +110,10 @@ async function open() {
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.isComposing) void session.interrupt();
 });
-addEventListener("pagehide", () => session.leave());
+addEventListener("pagehide", () => {
+  session.leave();
+  voice.microphone.close();
+});
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 /** What tests may look at. */
@@ -108,7 +125,9 @@ Object.defineProperty(window, "opentalking", {
     get generation() { return session.floor.generation; },
     get pc() { return session.peer?.pc ?? null; },
     get timing() { return session.timing; },
-    get heardMs() { return session.heardMs; },
+    get here() { return session.witness.of(session.timing); },
+    get voice() { return voice.mode; },
+    get hearing() { return session.floor.hearing; },
     get turns() { return structuredClone(session.conversation.turns); },
   }),
 });

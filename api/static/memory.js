@@ -1,9 +1,11 @@
 /**
- * Which session this tab is in, across reloads. A duplicated tab copies the storage: the lock keeps two pages from
+ * What the page remembers: which session this tab is in, across reloads, and how this person likes to speak. A duplicated tab copies the storage: the lock keeps two pages from
  * pulling one session's video back and forth.
  */
 
 const KEY = "opentalking.session";
+const VOICE = "opentalking.voice"; // in the tab: whether the microphone is open; in the browser: the way preferred
+const DEVICE = "opentalking.microphone";
 const CLAIM_PATIENCE_MS = 600; // a reloading page gives its lock up a moment after the new one has started
 
 /** @type {(() => void) | null} */
@@ -35,3 +37,14 @@ export function claim(id) {
       .catch(() => resolve(false));
   });
 }
+
+/** @returns {"hold" | "open"} */
+export const recallVoice = () => (localStorage.getItem(VOICE) === "hold" ? "hold" : "open");
+/** @param {"hold" | "open"} mode */
+export const rememberVoice = (mode) => localStorage.setItem(VOICE, mode);
+export const voiceWasOn = () => sessionStorage.getItem(VOICE) === "on";
+/** @param {boolean} on */
+export const rememberVoiceIsOn = (on) => (on ? sessionStorage.setItem(VOICE, "on") : sessionStorage.removeItem(VOICE));
+export const recallDevice = () => localStorage.getItem(DEVICE) ?? "";
+/** @param {string} id */
+export const rememberDevice = (id) => (id ? localStorage.setItem(DEVICE, id) : localStorage.removeItem(DEVICE));

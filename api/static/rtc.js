@@ -1,9 +1,10 @@
 /**
- * One peer connection that only receives: the avatar's sound and picture as one MediaStream.
+ * One peer connection: the avatar's sound and picture come as one MediaStream, the person's microphone goes when it is open.
  *
  *     new Peer ── negotiate(exchange) ── connected() ── … ── onLost()   (failed, or disconnected for 2 s)
  *
- * A lost peer is not repaired: the session closes it and negotiates a new one.
+ * A lost peer is not repaired: the session closes it and negotiates a new one. The microphone is put in and taken out
+ * without a negotiation: its place is there from the start.
  */
 
 import { ApiError } from "./api.js";
@@ -15,6 +16,7 @@ const DISCONNECTED_FOR_MS = 2_000; // shorter gaps heal by themselves
 export class Peer {
   /** @type {number | undefined} */ #disconnected;
   #wasConnected = false;
+  /** @type {RTCRtpTransceiver} */ #audio;
 
   /**
    * @param {RTCIceServer[]} iceServers
@@ -25,7 +27,7 @@ export class Peer {
     if (!globalThis.RTCPeerConnection) throw new ApiError(0, "webrtc_unsupported", "RTCPeerConnection is missing");
     this.onLost = onLost;
     this.pc = new RTCPeerConnection({ iceServers });
-    this.pc.addTransceiver("audio", { direction: "recvonly" });
+    this.#audio = this.pc.addTransceiver("audio", { direction: "sendrecv" });
     this.pc.addTransceiver("video", { direction: "recvonly" });
     const stream = new MediaStream();
     this.pc.addEventListener("track", ({ track }) => {
@@ -60,6 +62,11 @@ export class Peer {
       this.pc.addEventListener("connectionstatechange", look);
       look();
     });
+  }
+
+  /** @param {MediaStreamTrack | null} track the open microphone; null: nothing is sent */
+  send(track) {
+    if (this.pc.signalingState !== "closed") void this.#audio.sender.replaceTrack(track).catch(() => {}); // closed meanwhile
   }
 
   close() {

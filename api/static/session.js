@@ -17,10 +17,10 @@ import * as api from "./api.js";
 import { Conversation } from "./conversation.js";
 import { EventFeed } from "./events.js";
 import { Floor } from "./floor.js";
-import { HeardClock } from "./heard.js";
 import * as memory from "./memory.js";
 import { Peer } from "./rtc.js";
 import { explain, explainEnd } from "./words.js";
+import { Witness } from "./witness.js";
 
 /** @typedef {"idle"|"creating"|"waiting"|"connecting"|"live"|"reconnecting"|"failed"|"ended"} Phase */
 
@@ -38,25 +38,21 @@ export class Session {
   queuePosition = 0;
   tries = 0;
   /** @type {import("./waterfall.js").Timing | null} */ timing = null;
-  /** @type {{turn: import("./conversation.js").Turn, ms: number} | null} */ heard = null;
   /** @type {Peer | null} */ peer = null;
   /** @type {RTCIceServer[]} */ iceServers = [];
   conversation = new Conversation();
   #attempt = 0;
   /** @type {EventFeed | null} */ #feed = null;
-  #heardClock = new HeardClock();
+  /** @type {MediaStreamTrack | null} the open microphone */ #track = null;
   #nudge = () => {};
   /** @type {Set<() => void>} */ #watchers = new Set();
 
-  /** @param {{onChange: () => void, onStream: (stream: MediaStream | null) => void}} view */
-  constructor({ onChange, onStream }) {
+  /** @param {{onChange: () => void, onStream: (stream: MediaStream | null) => void, video: HTMLVideoElement}} view */
+  constructor({ onChange, onStream, video }) {
     this.onChange = onChange;
     this.onStream = onStream;
+    this.witness = new Witness(video, () => this.#changed());
     this.floor = new Floor(() => this.#changed());
-  }
-
-  get heardMs() {
-    return this.heard && this.timing && this.heard.turn.generation === this.timing.generation ? this.heard.ms : null;
   }
 
   /** The person wants in; what it takes is still being found out. */
@@ -120,16 +116,33 @@ export class Session {
     try {
       await this.#live();
       this.floor.sent();
-      this.#heardClock.arm((ms) => {
-        this.heard = { turn, ms };
-        this.#changed();
-      });
+      this.witness.arm();
       await (kind === "ask" ? api.chat : api.speak)(/** @type {string} */ (this.id), text);
     } catch (error) {
       this.conversation.failed(turn, explain(/** @type {api.ApiError} */ (error)));
       this.floor.failed();
-      if (isGone(error)) this.#end(explain(/** @type {api.ApiError} */ (error)));
+      if (api.isGone(error)) this.#end(explain(/** @type {api.ApiError} */ (error)));
     }
+  }
+
+  /** The open microphone, for this connection and those to come. @param {MediaStreamTrack | null} track */
+  send(track) {
+    this.#track = track;
+    this.peer?.send(track);
+  }
+
+  /** The button was let go at once. */
+  slipped() {
+    this.notice = explain({ code: "press_too_short" });
+    this.#changed();
+  }
+
+  /** Nothing came of an utterance. @param {api.ApiError} error */
+  misheard(error) {
+    this.conversation.unsaid();
+    if (api.isGone(error)) return this.#end(explain(error));
+    this.notice = explain(error);
+    this.#changed();
   }
 
   async interrupt() {
@@ -148,7 +161,7 @@ export class Session {
     try {
       return await api.session(id);
     } catch (error) {
-      if (isGone(error)) return null;
+      if (api.isGone(error)) return null;
       throw error;
     }
   }
@@ -169,7 +182,7 @@ export class Session {
       } catch (error) {
         if (attempt !== this.#attempt) throw new Superseded();
         const last = count + 1 >= tries;
-        if (last || isGone(error) || /** @type {api.ApiError} */ (error).code === "webrtc_unsupported") throw error;
+        if (last || api.isGone(error) || /** @type {api.ApiError} */ (error).code === "webrtc_unsupported") throw error;
         this.tries = count + 2;
         this.#changed();
         await sleep(BACK_OFF_MS[Math.min(count, BACK_OFF_MS.length - 1)]);
@@ -189,12 +202,13 @@ export class Session {
     this.peer?.close();
     const peer = new Peer(this.iceServers, (stream) => this.onStream(stream), () => void this.#reconnect());
     this.peer = peer;
+    peer.send(this.#track);
     await peer.negotiate((offer) => api.offer(id, offer));
     this.#still(attempt);
     if (state === "worker_ready") await api.start(id);
     await peer.connected();
     this.#still(attempt);
-    this.#heardClock.listenTo(streamOf(peer));
+    this.witness.attend(id, peer.pc);
     this.#enter("live");
   }
 
@@ -224,9 +238,18 @@ export class Session {
     if (name === "session.queued" || name === "session.state_changed") this.#nudge();
     if (name === "speech.timing") this.timing = data;
     if (name === "error" && data.generation === undefined && this.phase === "live") this.notice = explain(data);
+    if (this.phase === "live") this.#attend(name, data);
     this.conversation.apply(name, data);
     this.floor.apply(name, data);
     this.#changed();
+  }
+
+  /** What is happening now, not replayed. @param {string} name @param {any} data */
+  #attend(name, data) {
+    if (name === "transcript") {
+      this.notice = null;
+      if (data.is_final && data.text) this.witness.arm();
+    } else if ((data.generation ?? 0) >= this.floor.generation) this.witness.apply(name, data);
   }
 
   /** Runs one attempt; its failure is this page's state, never an unhandled rejection. @param {number} attempt @param {() => Promise<unknown>} work */
@@ -236,7 +259,7 @@ export class Session {
     } catch (error) {
       if (attempt !== this.#attempt || error instanceof Superseded) return;
       const words = explain(/** @type {api.ApiError} */ (error));
-      if (isGone(error) && this.id) this.#end(words);
+      if (api.isGone(error) && this.id) this.#end(words);
       else this.fail(words);
     }
   }
@@ -262,7 +285,7 @@ export class Session {
     this.#attempt += 1;
     this.#feed?.close();
     this.peer?.close();
-    this.#heardClock.close();
+    this.witness.leave();
     this.peer = this.#feed = this.id = null;
     memory.forget();
     this.conversation.over();
@@ -274,7 +297,7 @@ export class Session {
   #begin(phase) {
     this.leave();
     this.tries = this.queuePosition = 0;
-    this.timing = this.heard = this.words = this.notice = null;
+    this.timing = this.words = this.notice = null;
     this.#enter(phase);
     return this.#attempt;
   }
@@ -310,11 +333,3 @@ export class Session {
     this.onChange();
   }
 }
-
-/** Whether the session itself is over, not only one call to it. @param {unknown} error */
-const isGone = (error) =>
-  error instanceof api.ApiError &&
-  (error.status === 410 || error.code === "session_ended" || (error.status === 404 && !/avatar|model|not_ready|not_loaded/.test(error.code)));
-
-/** @param {Peer} peer */
-const streamOf = (peer) => new MediaStream(peer.pc.getReceivers().map((receiver) => receiver.track));

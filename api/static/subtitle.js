@@ -8,6 +8,8 @@ const MS_PER_COLUMN = 62; // an unhurried voice, where the server does not know 
 const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60]/u;
 const UNITS = new RegExp(`${WIDE.source}|(?:(?!${WIDE.source})\\S)+\\s*|\\s+`, "gu"); // words with the space after them, single wide characters
 
+/** @typedef {{text: string, atMs: number}} Page  `atMs` after the fragment's first sound */
+
 /** @param {string} text */
 export const columns = (text) => [...text].reduce((sum, character) => sum + (WIDE.test(character) ? 2 : 1), 0);
 
@@ -25,7 +27,7 @@ export function pages(text) {
   return cut.map((page) => page.trim());
 }
 
-/** The moments at which pages come up, in ms after the first sound. @param {string} text @param {number} [durationMs] @returns {{text: string, atMs: number}[]} */
+/** The moments at which pages come up, in ms after the first sound. @param {string} text @param {number} [durationMs] @returns {Page[]} */
 export function schedule(text, durationMs) {
   const all = columns(text);
   const total = durationMs ?? all * MS_PER_COLUMN;

@@ -263,10 +263,202 @@ async def test_replayed_history_moves_neither_the_state_nor_the_subtitle(page: P
 
 async def test_the_waterfall_has_no_gap_and_skips_a_stage_that_was_not_used(page: Page) -> None:
     timing = {"first_fragment_ms": 4, "tts_first_pcm_ms": 90, "first_av_ms": 110, "first_rtp_ms": 130}
-    rows = await page.evaluate("""async (timing) => (await import("/static/waterfall.js")).rows(timing, 250)""", timing)
+    rows = await page.evaluate(
+        """async (timing) => (await import("/static/waterfall.js")).rows(timing, { heardMs: 250, seenMs: null })""",
+        timing,
+    )
     assert [row["stage"] for row in rows] == ["llm", "sentence", "voice", "face", "sent", "heard"]
     assert rows[0]["endMs"] is None
     assert [(row["startMs"], row["endMs"]) for row in rows[1:]] == [(0, 4), (4, 90), (90, 110), (110, 130), (130, 250)]
+
+
+async def test_a_spoken_turn_is_shown_from_the_end_of_speech_with_what_was_done_ahead_taking_no_time(
+    page: Page,
+) -> None:
+    timing = {
+        "speech_ended_at": 1000.0,
+        "vad_decision_ms": 96,
+        "llm_first_token_ms": 380,
+        "stt_final_ms": 390,
+        "turn_committed_ms": 420,
+        "first_fragment_ms": 600,
+        "tts_first_pcm_ms": 680,
+        "first_av_ms": 730,
+        "first_rtp_ms": 800,
+        "browser_first_sound_ms": 880,
+    }
+    rows = await page.evaluate(
+        """async (timing) => (await import("/static/waterfall.js")).rows(timing, { heardMs: null, seenMs: 910 })""",
+        timing,
+    )
+    assert [(row["stage"], row["startMs"], row["endMs"]) for row in rows] == [
+        ("silence", 0, 96),
+        ("words", 96, 390),
+        ("turn", 390, 420),
+        ("llm", 380, 380),
+        ("sentence", 420, 600),
+        ("voice", 600, 680),
+        ("face", 680, 730),
+        ("sent", 730, 800),
+        ("heard", 800, 880),
+        ("seen", 880, 910),
+    ]
+
+
+async def test_a_spoken_line_grows_and_becomes_the_line_of_its_turn_once(page: Page) -> None:
+    said = [
+        ["transcript", {"text": "What is", "is_final": False}],
+        ["transcript", {"text": "What is the tide", "is_final": False}],
+    ]
+    [line] = await conversation_after(page, said)
+    assert (line["person"], line["state"], line["spoken"]) == ("What is the tide", "hearing", True)
+    said += [["transcript", {"text": "What is the time?", "is_final": True}]]
+    [line] = await conversation_after(page, said)
+    assert (line["person"], line["state"]) == ("What is the time?", "sending")
+    said += [["speech.started", {"generation": 1, "kind": "chat", "text": "What is the time?"}]]
+    [turn] = await conversation_after(page, said)
+    assert (turn["person"], turn["generation"], turn["state"]) == ("What is the time?", 1, "thinking")
+
+
+async def test_words_that_were_none_leave_no_line(page: Page) -> None:
+    partial = ["transcript", {"text": "Uh", "is_final": False}]
+    for nothing in (
+        ["speech.resumed", {"generation": 1, "reason": "backchannel"}],
+        ["transcript", {"text": "", "is_final": True}],
+        ["listening", {"state": "off"}],
+    ):
+        assert len(await conversation_after(page, [*SPOKEN_TURN, partial])) == 2
+        assert len(await conversation_after(page, [*SPOKEN_TURN, partial, nothing])) == 1
+
+
+async def test_a_turn_that_holds_still_is_paused_and_speaks_on(page: Page) -> None:
+    paused = ["speech.paused", {"generation": 1, "at": 1.0}]
+    assert await floor_after(page, [*SPOKEN_TURN, paused]) == {
+        "stage": "paused",
+        "subtitle": "I am a face.",
+        "generation": 1,
+    }
+    resumed = ["speech.resumed", {"generation": 1, "reason": "cough"}]
+    assert (await floor_after(page, [*SPOKEN_TURN, paused, resumed]))["stage"] == "speaking"
+    interrupted = ["speech.interrupted", {"generation": 1, "reason": "barge_in"}]
+    assert (await floor_after(page, [*SPOKEN_TURN, paused, interrupted]))["stage"] == "interrupted"
+
+
+async def test_while_the_sound_holds_still_no_page_of_the_subtitle_is_turned(page: Page) -> None:
+    long = "I am thrilled to have you here tonight to support our mission: that all people are treated with dignity."
+    while_held, at_last = await page.evaluate(
+        """async ([events, long]) => {
+            const { Floor } = await import("/static/floor.js");
+            const speaking = () => {
+                let turned = () => {};
+                const secondPage = new Promise((resolve) => (turned = resolve));
+                const floor = new Floor(() => floor.subtitle.endsWith("dignity.") && turned());
+                for (const [name, data] of events) floor.apply(name, data);
+                floor.apply("subtitle.chunk", { generation: 1, text: long, duration_ms: 100 });
+                return { floor, secondPage };
+            };
+            const held = speaking();
+            held.floor.apply("speech.paused", { generation: 1 });
+            await speaking().secondPage; // the same in another, whose sound went on
+            const whileHeld = held.floor.subtitle;
+            held.floor.apply("speech.resumed", { generation: 1 });
+            await held.secondPage;
+            return [whileHeld, held.floor.subtitle];
+        }""",
+        [SPOKEN_TURN, long],
+    )
+    assert long.startswith(while_held) and long.endswith(at_last) and while_held != at_last
+
+
+async def test_sound_is_brought_to_16_khz_without_seams_and_without_what_does_not_fit(page: Page) -> None:
+    kept, removed, count = await page.evaluate(
+        """async () => {
+            const { Resampler } = await import("/static/resample.js");
+            const rate = 44100;
+            const sine = (hertz, i, rate) => Math.sin((2 * Math.PI * hertz * i) / rate);
+            const tone = (hertz) => Float32Array.from({ length: rate }, (_, i) => sine(hertz, i, rate));
+            const through = (samples) => {
+                const resampler = new Resampler(rate, 16000);
+                const out = [];
+                for (let at = 0; at < samples.length; at += 128)
+                    out.push(...resampler.push(samples.subarray(at, at + 128)));
+                return out;
+            };
+            const spoken = through(tone(440));
+            let worst = 0;
+            for (let i = 100; i < spoken.length - 100; i += 1)
+                worst = Math.max(worst, Math.abs(spoken[i] - sine(440, i, 16000)));
+            const hiss = through(tone(12000)).slice(100, -100);
+            return [worst, Math.max(...hiss.map(Math.abs)), spoken.length];
+        }"""
+    )
+    assert kept < 0.01
+    assert removed < 0.01
+    assert 15_980 <= count <= 16_000
+
+
+async def test_the_level_is_even_in_decibels(page: Page) -> None:
+    levels = await page.evaluate(
+        """async () => {
+            const { levelOf } = await import("/static/capture.js");
+            return [0, 0.002, 0.02, 0.2, 1].map((amplitude) => levelOf(new Float32Array(64).fill(amplitude)));
+        }"""
+    )
+    assert levels[0] == 0 and levels[-1] == 1
+    assert levels[2] - levels[1] == pytest.approx(levels[3] - levels[2], abs=0.01)
+
+
+async def test_the_first_picture_of_a_turn_is_found_across_the_wrap_of_its_time_stamps(page: Page) -> None:
+    found = await page.evaluate(
+        """async () => {
+            const { firstFrom } = await import("/static/frames.js");
+            const frames = [4294960096, 4294963696, 0, 3600].map((timestamp, atMs) => ({ timestamp, atMs }));
+            const firsts = [4294963696, 4294963000, 4294965000, 3600, 7200];
+            return firsts.map((first) => firstFrom(frames, first)?.atMs ?? null);
+        }"""
+    )
+    assert found == [1, 1, 2, 3, None]
+
+
+async def test_the_server_s_clock_is_read_by_its_quickest_answer(page: Page) -> None:
+    told = await page.evaluate(
+        """async () => {
+            const { ServerClock } = await import("/static/clock.js");
+            const ways = [[40, 10], [300, 0], [2, 4], [90, 0], [5, 60]]; // ms there and back; the third is quickest
+            let here = 1000;
+            const clock = new ServerClock(async () => {
+                const [there, back] = ways.shift();
+                const now = (here + there) / 1000 + 5000; // 5000 s ahead of this page
+                here += there + back;
+                return { now };
+            }, () => here);
+            return clock.at(2000);
+        }"""
+    )
+    assert told == pytest.approx(5002 - 0.001, abs=1e-6)  # off by half of what the two ways differ
+
+
+async def test_why_there_is_no_microphone_is_said_in_words(page: Page) -> None:
+    failures = {
+        "NotAllowedError: Permission denied": "The microphone is blocked.",
+        "NotAllowedError: Permission dismissed": "The browser's question about the microphone was closed.",
+        "NotAllowedError: Permission denied by system": "Your computer does not let the browser use the microphone.",
+        "NotFoundError: Requested device not found": "No microphone was found.",
+        "NotReadableError: Could not start audio source": "The microphone cannot be read.",
+        "TypeError: something else": "The microphone could not be opened.",
+    }
+    titles = await page.evaluate(
+        """async (failures) => {
+            const { codeOf } = await import("/static/microphone.js");
+            const { explain } = await import("/static/words.js");
+            return failures.map((failure) => {
+                const [name, message] = failure.split(": ");
+                return explain({ code: codeOf({ name, message }) }).title;
+            });
+        }""",
+        list(failures),
+    )
+    assert titles == list(failures.values())
 
 
 async def test_stream_ids_are_ordered_by_time_then_sequence_not_as_text(page: Page) -> None:
@@ -329,17 +521,18 @@ async def test_on_a_phone_nothing_is_cut_off_and_the_message_box_stays_above_the
 async def test_the_keyboard_reaches_every_control_and_shows_where_it_is(page: Page) -> None:
     await page.wait_for_selector("body:not(.loading)")
     seen: dict[str, str] = {}
-    for _ in range(12):
+    for _ in range(14):
         await page.keyboard.press("Tab")
         name, outline = await page.evaluate(
             """() => {
                 const at = document.activeElement;
-                const shown = at.name === "mode" ? at.nextElementSibling : at.id === "line" ? at.form : at;
+                const radio = at.name === "mode" || at.name === "voice";
+                const shown = radio ? at.nextElementSibling : at.id === "line" ? at.form : at;
                 const style = getComputedStyle(shown);
                 const ring = style.outlineStyle !== "none" || (at.id === "line" && style.boxShadow !== "none");
                 return [at.id || at.name || at.className || at.tagName, ring ? "ring" : "none"];
             }"""
         )
         seen[name] = outline
-    assert {"connect", "log", "line", "mode"} <= seen.keys()
+    assert {"connect", "log", "speak", "voice", "line", "mode"} <= seen.keys()
     assert "none" not in {ring for name, ring in seen.items() if name != "BODY"}, seen

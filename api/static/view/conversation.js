@@ -54,6 +54,7 @@ class TurnView {
     setText(this.heard, heard);
     setText(this.pending, pending);
     this.dots.hidden = state !== "thinking" || Boolean(heard || pending);
+    this.node.toggleAttribute("data-spoken", this.turn.spoken);
     this.answer.hidden = !heard && !pending && this.dots.hidden;
     this.mark.hidden = !mark;
     setText(this.mark, mark);

@@ -3,7 +3,7 @@
 import { previewUrl } from "../api.js";
 import { byId, element, setText } from "./dom.js";
 
-const FLOOR_WORDS = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", interrupted: "Interrupted", error: "Error" };
+const FLOOR_WORDS = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", paused: "Paused – listening", interrupted: "Interrupted", error: "Error" };
 
 /** @param {import("../session.js").Session} session @returns {[string, string]} data-state and its word */
 export function stateOf(session) {
@@ -21,7 +21,7 @@ export function stateOf(session) {
 function curtainOf(session, name) {
   const more = session.tries > 1 ? `Try ${session.tries}.` : "";
   switch (session.phase) {
-    case "idle": return ["", `You type, ${name} answers aloud.`, "Start talking"];
+    case "idle": return ["", `You talk or type, ${name} answers aloud.`, "Start talking"];
     case "creating": return session.words ? [session.words.title, "It goes on by itself.", ""] : ["Opening the conversation…", "", ""];
     case "waiting":
       if (session.queuePosition > 0) return [`You are number ${session.queuePosition} in line.`, "It starts by itself.", ""];
@@ -43,10 +43,12 @@ export class Stage {
 
   /**
    * @param {import("../session.js").Session} session
+   * @param {import("../voice.js").Voice} voice
    * @param {{onConnect: () => void, onAvatar: (id: string) => void}} actions
    */
-  constructor(session, { onConnect, onAvatar }) {
+  constructor(session, voice, { onConnect, onAvatar }) {
     this.session = session;
+    this.voice = voice;
     byId("connect").addEventListener("click", onConnect);
     byId("disconnect").addEventListener("click", () => {
       void session.disconnect();
@@ -95,6 +97,10 @@ export class Stage {
     document.body.dataset.phase = phase;
     byId("state").dataset.state = state;
     setText(byId("state-word"), word);
+    // Seen, not announced: a voice that tells the person that they speak would be heard by the microphone.
+    const hearing = state === "listening" && (this.voice.holding || (this.voice.mode === "open" && floor.hearing));
+    byId("state").classList.toggle("hearing", hearing);
+    byId("state-hearing").hidden = !hearing;
     this.#renderPreview(avatar);
     const subtitle = phase === "live" ? floor.subtitle : "";
     byId("subtitle").classList.toggle("shown", Boolean(subtitle));
