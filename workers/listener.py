@@ -173,6 +173,7 @@ class _Hearing:
         self._tape = Tape(WINDOW_S * MODEL_RATE)
         self._activity: Activity | None = None
         self._said: _Said | None = None
+        self._began = 0  # the sample where that begins
         self._state = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._tell("listening")
@@ -218,11 +219,12 @@ class _Hearing:
 
     def _begin(self, activity: Activity) -> None:
         self._tell("hearing")
+        self._began = activity.began
         self._said = _Said(self._find, self._config.stt_max_utterance_s, self._understood)
         self._said.feed(self._tape.since(activity.began))
 
     async def _score(self, model: SmartTurn, look: int) -> None:
-        score = await self._attention.finished(model, self._tape.since(0))
+        score = await self._attention.finished(model, self._tape.since(self._began))
         self._act(self._ends.scored(look, score))
 
     def _understood(self, said: _Said, transcript: Transcript) -> None:

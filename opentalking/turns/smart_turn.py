@@ -31,7 +31,11 @@ class SmartTurn:
         self._session: Any = open_model(find_turn_model(settings))
 
     def finished(self, pcm: Int16) -> float:
-        """0..1 for a turn that ends where `pcm` (16 kHz) does, its short silence included. 60-100 ms: for a thread."""
+        """0..1 for a turn that is `pcm` (16 kHz) and the silence at its end. 60-100 ms: for a thread.
+
+        Nothing that was said before that turn: a sentence earlier in the window makes a finished "Yes." (0.97) seem
+        to be going on (0.01).
+        """
         samples = np.zeros(_WINDOW, np.float32)
         heard = pcm[-_WINDOW:]
         if len(heard):
