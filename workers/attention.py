@@ -6,16 +6,12 @@ Without the turn model silence alone ends a turn; without voice activity nobody 
 from __future__ import annotations
 
 import asyncio
-import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from opentalking.config import Settings
-from opentalking.turns.smart_turn import SmartTurn
+from opentalking.turns.smart_turn import SmartTurn, load_smart_turn
 from opentalking.turns.vad import SileroModel
-from opentalking.turns.weights import TurnsError
 from opentalking.types import Int16
-
-log = logging.getLogger(__name__)
 
 
 class Attention:
@@ -36,13 +32,7 @@ class Attention:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._load_models)
 
     def _load_models(self) -> tuple[SileroModel, SmartTurn | None]:
-        voice, turns = SileroModel(self._config), None
-        if self._config.turn_model == "smart_turn":
-            try:
-                turns = SmartTurn(self._config)
-            except TurnsError as error:
-                log.warning("turns end by silence alone: %s", error)
-        return voice, turns
+        return SileroModel(self._config), load_smart_turn(self._config)
 
     async def models(self) -> tuple[SileroModel, SmartTurn | None]:
         """Both, once they are loaded. Raises TurnsError."""
