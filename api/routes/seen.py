@@ -16,7 +16,7 @@ from aiohttp import web
 
 from api.context import STORE, open_session_of
 from api.errors import ApiError
-from api.route import Route
+from api.route import Route, json_response
 from api.schemas import Clock, SeenBody, SessionStatus
 from opentalking.store import Seen, Session
 
@@ -24,8 +24,8 @@ FARTHEST_S = 60.0  # of a moment from now
 MOST_DIGITS = 15  # of a generation; no session lives that long
 
 
-async def clock(request: web.Request) -> Clock:
-    return Clock(time.time())
+async def clock(request: web.Request) -> web.Response:
+    return json_response(Clock(time.time()), headers={"Cache-Control": "no-store"})
 
 
 async def seen(request: web.Request, body: SeenBody) -> SessionStatus:
