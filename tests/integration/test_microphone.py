@@ -93,6 +93,9 @@ async def test_what_is_said_arrives_and_an_answer_is_heard(speaker: Client, llm:
     assert (started["text"], started["kind"], started["generation"]) == (answer["text"], "chat", answer["generation"])
     assert llm.requests[-1]["messages"][-1]["content"] == answer["text"]  # type: ignore[index]
     assert (await speaker.events.wait("speech.ended"))["text"] == llm.reply
+    timing = await speaker.events.wait("speech.timing")
+    assert timing["end_of_speech_ms"] == 0 and "vad_decision_ms" not in timing
+    assert 0 < timing["stt_final_ms"] <= timing["turn_committed_ms"] <= timing["dispatched_ms"]
     await speaker.receiver.hear_more(100)
     heard = speaker.receiver.samples().astype(np.int32)
     assert np.percentile(np.abs(heard), 90) > 300
