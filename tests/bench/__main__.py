@@ -1,9 +1,10 @@
-"""`opentalking bench [--quick] [--output bench.json]`: run all measurements, print a table, write flat keys.
+"""`opentalking bench [--quick] [--spoken] [--output bench.json]`: run all measurements, print a table, write flat keys.
 
 Conditions: a whole node under supervisord on this machine; language model and voice are stand-ins of fixed delay (their
 delays are subtracted where the key says own_). Receivers are aiortc clients on the same machine that count packets by
 their headers; only where sound and picture are the figure (interruptions, skew) one of them decodes. Faces are the
-default one, but for the session that is watched: its picture mirrors its sound.
+default one, but for the session that is watched: its picture mirrors its sound. What is spoken is answered by another
+node, with nothing but its offline defaults (spoken.py).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from ..support.client import count_only
 from ..support.llm_server import LLMServer
 from ..support.node import MIRROR, TONE, Node
-from . import measures, ring, skew
+from . import measures, ring, skew, spoken
 from .interruption import interruption
 
 CACHE = Path("~/.cache/opentalking-bench").expanduser()
@@ -42,6 +43,8 @@ PROMISES: dict[str, tuple[str, float]] = {
     "cpu_speaking_rtc_core": ("<=", 0.08),
     "cpu_idle_core": ("<=", 0.02),
     **{f"fps_{n}": (">=", 24.8) for n in SESSIONS},
+    "eos_to_first_frame_p50_ms": ("<=", 1000),
+    "barge_in_pause_p99_ms": ("<=", 40),
 }
 
 
@@ -54,10 +57,12 @@ class Effort:
     cuts: int
     steady_s: float
     skew_s: float
+    spoken: int
+    coughs: int
 
 
-FULL = Effort(turns=60, connects=10, cuts=100, steady_s=20, skew_s=60)
-QUICK = Effort(turns=6, connects=2, cuts=3, steady_s=2, skew_s=1)
+FULL = Effort(turns=60, connects=10, cuts=100, steady_s=20, skew_s=60, spoken=32, coughs=60)
+QUICK = Effort(turns=6, connects=2, cuts=3, steady_s=2, skew_s=1, spoken=2, coughs=2)
 
 
 async def run(effort: Effort, ring_quick: bool) -> dict[str, Any]:
@@ -92,10 +97,11 @@ async def run(effort: Effort, ring_quick: bool) -> dict[str, Any]:
             figures["interrupt_stale_samples"] = stale
             figures |= await skew.measure(node, effort.skew_s)
             figures |= measures.memory(node)
-    return figures
+    return figures | await spoken.measure(effort.spoken, effort.coughs)
 
 
 def conditions(quick: bool) -> dict[str, Any]:
+    """`llm_delay_ms` and `tts_delay_ms` are the stand-ins': what is spoken is answered without them."""
     return {
         "conditions.cpu": _cpu_name(),
         "conditions.cores": os.cpu_count(),
@@ -127,10 +133,15 @@ def print_table(figures: dict[str, Any]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="opentalking bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under a minute, fewer samples")
+    parser.add_argument("--quick", action="store_true", help="a minute and a half, fewer samples")
+    parser.add_argument("--spoken", action="store_true", help="spoken turns alone: ten of them, about a minute")
     parser.add_argument("--output", type=Path, default=Path("bench.json"), help="where the figures go")
     options = parser.parse_args()
-    figures = conditions(options.quick) | asyncio.run(run(QUICK if options.quick else FULL, options.quick))
+    if options.spoken:
+        measuring = spoken.measure(QUICK.spoken if options.quick else 10, QUICK.coughs if options.quick else 10)
+    else:
+        measuring = run(QUICK if options.quick else FULL, options.quick)
+    figures = conditions(options.quick) | asyncio.run(measuring)
     options.output.write_text(json.dumps(figures, indent=2) + "\n")
     print_table(figures)
     print(f"written to {options.output}")

@@ -12,6 +12,7 @@ from opentalking.cli.plan import checkout
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a short run")
+    parser.add_argument("--spoken", action="store_true", help="spoken turns alone")
     parser.add_argument("--output", metavar="FILE", default="bench.json", help="where the figures go (bench.json)")
 
 
@@ -25,5 +26,5 @@ def run(options: argparse.Namespace) -> int:
         print("opentalking: this installation has no bench; run it from a checkout: make bench", file=sys.stderr)
         return 1
     sys.stdout.flush()
-    arguments = [*(["--quick"] if options.quick else []), "--output", options.output]
+    arguments = [*(f"--{name}" for name in ("quick", "spoken") if getattr(options, name)), "--output", options.output]
     os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environ)
