@@ -47,7 +47,8 @@ class Instruments:
         )
         self.playouts = Gauge(
             "opentalking_playout",
-            "Playout of each live session: clock stalls and their ms, starved frames, pictures dropped and their gaps",
+            "Playout of each live session: clock stalls and their ms, starved frames, pictures dropped and their gaps, "
+            "sound of the microphone lost (ms) or dropped (packets)",
             ["session_id", "figure"],
             registry=self.registry,
         )
