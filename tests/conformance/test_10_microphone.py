@@ -90,6 +90,8 @@ async def test_the_transcript_is_told_before_the_answer_is_thought_of(speaker: G
     names = speaker.events.names()
     speaker.server.need("transcript" in names, "the documented event transcript")
     told = await speaker.events.wait("transcript", lambda data: data["is_final"])
+    *partial, last = [data["is_final"] for _, name, data in speaker.events.seen if name == "transcript"]
+    assert last is True and not any(partial)
     assert told["text"] == heard.result["text"]
     await speaker.events.wait("status", lambda data: data["stage"] == "thinking")
     order = [f"{event}:{data.get('stage')}" for _, event, data in speaker.events.seen]
