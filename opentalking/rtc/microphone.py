@@ -5,8 +5,8 @@
     sample     0   320       640  1280     2240           6 and 7 show as a gap of 640 samples
 
 Sound comes as packets come: a microphone that is switched off, or an encoder that sends no silence (DTX), sends none.
-`sample` follows the time stamps of the packets, so that whoever listens sees how much is missing; across a longer pause
-or a change of stream they say nothing, which shows as a gap of one second.
+`sample` follows the time stamps of the packets, so that whoever listens sees how much is missing. Of a pause they say
+nothing: Chromium's stand still, others leap; a leap, or another stream, shows as a gap of one second.
 """
 
 from __future__ import annotations
