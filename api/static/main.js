@@ -110,10 +110,7 @@ async function open() {
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !event.isComposing) void session.interrupt();
 });
-addEventListener("pagehide", () => {
-  session.leave();
-  voice.microphone.close();
-});
+addEventListener("pagehide", () => session.leave());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 /** What tests may look at. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.browser.guest import CHROMIUM_ARGS, Guest
+from tests.browser.wav_microphone import WavMicrophone
 from tests.support.node import Node
+from tests.support.spoken import pause
 
 
 @pytest.fixture(scope="session")
@@ -28,19 +31,19 @@ def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         asyncio.run(running.__aexit__())
 
 
-@pytest_asyncio.fixture
-async def chromium() -> AsyncIterator[Browser]:
+@asynccontextmanager
+async def chromium_with(*arguments: str) -> AsyncIterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGS)
+        opened = await playwright.chromium.launch(executable_path=executable, args=arguments)
         yield opened
         await opened.close()
 
 
-@pytest_asyncio.fixture
-async def guest(node: Node, chromium: Browser) -> AsyncIterator[Guest]:
-    """Somebody who has opened the page; the browser must not have complained by the end."""
-    context = await chromium.new_context(base_url=node.base, viewport={"width": 1280, "height": 800})
+@asynccontextmanager
+async def somebody(node: Node, browser: Browser) -> AsyncIterator[Guest]:
+    """Who has opened the page; the browser must not have complained by the end."""
+    context = await browser.new_context(base_url=node.base, viewport={"width": 1280, "height": 800})
     someone = Guest(await context.new_page())
     await someone.open()
     yield someone
@@ -49,3 +52,31 @@ async def guest(node: Node, chromium: Browser) -> AsyncIterator[Guest]:
         await context.request.delete(f"/sessions/{session}")
     await context.close()
     assert someone.complaints == []
+
+
+@pytest_asyncio.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    async with chromium_with(*CHROMIUM_ARGS) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture
+async def guest(node: Node, chromium: Browser) -> AsyncIterator[Guest]:
+    async with somebody(node, chromium) as someone:
+        yield someone
+
+
+@pytest_asyncio.fixture
+async def microphone(tmp_path: Path) -> AsyncIterator[WavMicrophone]:
+    sound = WavMicrophone(tmp_path / "microphone.wav")
+    sound.plays(pause(1000))
+    yield sound
+
+
+@pytest_asyncio.fixture
+async def speaker(node: Node, microphone: WavMicrophone) -> AsyncIterator[Guest]:
+    """A guest with a microphone, on a node that understands speech; the browser asks, and is not answered yet."""
+    arguments = [one for one in CHROMIUM_ARGS if one != "--use-fake-ui-for-media-stream"]
+    async with chromium_with(*arguments, microphone.argument) as browser, somebody(node, browser) as someone:
+        await someone.until("async () => (await (await fetch('/health')).json()).stt.whisper.available")
+        yield someone
