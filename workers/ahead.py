@@ -61,6 +61,34 @@ class HeadStart:
             self._deltas.put_nowait(None)
 
 
+class Ahead:
+    """A session's request ahead, if there is one."""
+
+    def __init__(self, llm: LLMAdapter) -> None:
+        self._llm = llm
+        self._request: HeadStart | None = None
+
+    def ask(self, messages: Sequence[Message]) -> None:
+        """In place of what was asked before, unless that was the same."""
+        if self._request is None or not self._request.fits(messages):
+            self.drop()
+            self._request = HeadStart(self._llm, messages)
+
+    def take(self, messages: Sequence[Message]) -> HeadStart | None:
+        """The request, for good, if it is this one; what was asked in vain is closed."""
+        request = self._request
+        if request is not None and request.fits(messages):
+            self._request = None
+            return request
+        self.drop()
+        return None
+
+    def drop(self) -> None:
+        if self._request is not None:
+            self._request.drop()
+            self._request = None
+
+
 def same_words(one: str, other: str) -> bool:
     """Whether two transcripts say the same: neither case nor punctuation counts."""
     return _words(one) == _words(other)

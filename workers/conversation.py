@@ -17,31 +17,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from opentalking.config import Settings
-from opentalking.llm.base import LLMAdapter, LLMError, Message
+from opentalking.llm.base import LLMAdapter, LLMError
 from opentalking.llm.conversation import Conversation, Entry
 from opentalking.llm.heard import join_fragments
 from opentalking.store import Chat, Event, Seen, Session, Speak, Store, StoreError
 from opentalking.tts.base import TTSAdapter, TTSError
-from opentalking.types import PLAYBACK_RATE
 from shm import Mark, MarkKind, Writer
 from workers import links
-from workers.ahead import HeadStart
+from workers.ahead import Ahead, HeadStart
 from workers.lost import lost_turn
-from workers.outbox import Outbox
-from workers.recorder import Recorder, TurnTrace, trace_of
+from workers.recorder import Recorder, trace_of
+from workers.reporter import Reporter
 from workers.turn import NothingToSay, Turn, reply_deltas, verbatim
 
 log = logging.getLogger(__name__)
 
 CUT_MARK_WAIT_S = 0.25  # rtc marks a cut within a packet; it may also have died
-
-_MEDIA_STATUS = {False: "idle", True: "interrupted"}
 
 
 @dataclass(slots=True)
@@ -84,24 +81,19 @@ class ConversationSession:
         self._task: asyncio.Task[None] | None = None  # of the newest turn; it may outlive the turn by a moment
         self._turn_over = asyncio.Event()
         self._turn_over.set()
-        self._outbox = Outbox(store, self.session_id)
-        self._recorder = recorder or Recorder()
-        self._last_trace: TurnTrace | None = None  # of the last turn that was over
-        self._frames = 0
-        self._ahead: HeadStart | None = None
+        self._report = Reporter(session, store, self.board, recorder or Recorder())
+        self._ahead = Ahead(llm)
         self._pause = Pause()
         self.board.write_paused(0)  # whoever spoke to the process before this one is not heard out any more
         self.board.listen(self._read_marks)
 
-    # --- what the client is told, in order
-
     def emit(self, event: str, data: dict[str, Any]) -> None:
-        """Queue an event; turn events carry their generation."""
-        self._outbox.emit(event, data)
+        """Tell the client, after what it was told before."""
+        self._report.outbox.emit(event, data)
 
     def _keep_history(self) -> None:
         entries = self._conversation.entries()
-        self._outbox.put(lambda: self._store.keep_history(self.session_id, entries))
+        self._report.outbox.put(lambda: self._store.keep_history(self.session_id, entries))
 
     # --- turns
 
@@ -115,15 +107,14 @@ class ConversationSession:
         await self._turn_over.wait()
         await self._ring_is_free()
         trace = trace_of(command)
-        turn = Turn(trace, self._emitter(command.generation))
+        turn = Turn(trace, self._report.of(command.generation))
         asked = command.prompt if isinstance(command, Chat) else command.text
         trace.note("dispatched_ms")
-        self._emitter(turn.generation)("speech.started", {"text": asked, "kind": trace.kind})
+        self._report.of(turn.generation)("speech.started", {"text": asked, "kind": trace.kind})
         if command.generation < self.board.generation:  # interrupted before it began
-            self._record(turn, "", interrupted=True)
-            self._emitter(turn.generation)("speech.ended", {"text": "", "interrupted": True})
+            self._report.never_began(turn)
             return
-        self._outbox.put(lambda: self._store.set_turn(self.session_id, turn.generation, trace.zero))
+        self._report.begun(turn)
         if turn.kind == "chat":
             self._conversation.add_user(asked)
             self._keep_history()
@@ -134,28 +125,21 @@ class ConversationSession:
 
     def refuse(self, command: Speak | Chat, code: str, message: str) -> None:
         """A turn that cannot even begin."""
-        self._emitter(command.generation)("error", {"code": code, "message": message})
-        trace = trace_of(command)
-        trace.fail(code)
-        trace.end("", interrupted=True)
-        self._recorder.over(self.session, trace)
+        self._report.refused(command, code, message)
 
     async def _ring_is_free(self) -> None:
         """Until the turn before, which is over, has let go of the ring: it takes one producer at a time."""
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def _emitter(self, generation: int) -> Callable[[str, dict[str, Any]], None]:
-        return lambda event, data: self.emit(event, {"generation": generation, **data})
-
     async def _run(self, turn: Turn, asked: str, tts: TTSAdapter, voice: str) -> None:
-        emit = self._emitter(turn.generation)
+        emit = self._report.of(turn.generation)
         emit("status", {"stage": "thinking"})
         ahead: HeadStart | None = None
         deltas: AsyncGenerator[str, None] = verbatim(asked)
         if turn.kind == "chat":
             messages = self._conversation.messages()
-            if (ahead := self._take_ahead(messages)) is not None and ahead.first_token_at is not None:
+            if (ahead := self._ahead.take(messages)) is not None and ahead.first_token_at is not None:
                 turn.trace.note("llm_first_token_ms", ahead.first_token_at)
             answer = self._llm.chat_stream(messages) if ahead is None else ahead.deltas()
             deltas = reply_deltas(answer, turn, emit)
@@ -183,29 +167,12 @@ class ConversationSession:
     def ask_ahead(self, text: str) -> None:
         """Ask the model now, in case this is all that is said. Not while a turn is in progress: what will have been
         heard of it belongs to the question."""
-        if self._turn is not None or not text:
-            return
-        messages = self._conversation.messages(text)
-        if self._ahead is None or not self._ahead.fits(messages):
-            self._drop_ahead()
-            self._ahead = HeadStart(self._llm, messages)
+        if self._turn is None and text:
+            self._ahead.ask(self._conversation.messages(text))
 
     def never_mind(self) -> None:
         """That was not all; what was asked ahead is not wanted."""
-        self._drop_ahead()
-
-    def _take_ahead(self, messages: Sequence[Message]) -> HeadStart | None:
-        """The request that was made ahead, if it is this one."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and not ahead.fits(messages):
-            ahead.drop()
-            return None
-        return ahead
-
-    def _drop_ahead(self) -> None:
-        if self._ahead is not None:
-            self._ahead.drop()
-            self._ahead = None
+        self._ahead.drop()
 
     def pause(self, generation: int, decided_at: float) -> None:
         """Let the turn hold still, sound and mouth, until `resume` or until its generation is over."""
@@ -232,11 +199,8 @@ class ConversationSession:
             type(error), "CHAT_FAILED" if turn.kind == "chat" else "SPEAK_FAILED"
         )
         message = str(error) or type(error).__name__
-        turn.trace.fail(code)
-        self._emitter(turn.generation)("error", {"code": code, "message": message})
-        self._emitter(turn.generation)("status", {"stage": "error", "message": message})
-        self._outbox.put(lambda: self._store.set_error(self.session_id, code, message))
-        self._outbox.put(lambda: self._end_generation(turn.generation))
+        self._report.failed(turn, code, message)
+        self._report.outbox.put(lambda: self._end_generation(turn.generation))
 
     async def _end_generation(self, generation: int) -> None:
         self.raise_generation(await self._store.next_generation(self.session_id, only=generation))
@@ -250,12 +214,7 @@ class ConversationSession:
             self._conversation.begin_assistant()
             self._conversation.commit_heard(turn.heard, interrupted=True)
             self._keep_history()
-        emit = self._emitter(generation)
-        emit("speech.ended", {"text": turn.heard, "interrupted": True})
-        emit("status", {"stage": "interrupted"})
-        last_turn = {"generation": generation, "interrupted": True, "outcome": "lost", "heard": turn.heard}
-        self._recorder.lost("speak" if turn.asked is None else "chat")
-        self._outbox.put(lambda: self._store.set_last_turn(self.session_id, last_turn))
+        self._report.lost(generation, turn.heard, turn.asked)
 
     def raise_generation(self, generation: int) -> None:
         """Whatever is older is over: stop making it now, account for what was heard when the playout says so."""
@@ -292,69 +251,21 @@ class ConversationSession:
         if mark.kind is MarkKind.FRAGMENT_STARTED and self._is_past_the_end(mark.fragment):
             self._end_soon(turn.generation)
         elif mark.kind is MarkKind.FRAGMENT_STARTED:
-            self._fragment_started(turn, mark)
-        elif mark.kind in (MarkKind.PAUSED, MarkKind.RESUMED):
-            self._paused_or_resumed(turn, mark)
+            self._report.fragment_started(turn, mark)
+        elif mark.kind is MarkKind.PAUSED:
+            self._report.paused(turn, mark, self._pause.decided_at)
+        elif mark.kind is MarkKind.RESUMED:
+            self._report.resumed(turn, mark, self._pause.reason)
         elif mark.kind is MarkKind.PROGRESS:
-            self._emitter(turn.generation)("frame", {"frame_idx": self._frames, "pts_ms": self._frames * 40})
-            self._frames += 25
+            self._report.progress(turn)
         elif mark.kind is MarkKind.TURN_CUT:
             self._finish(turn, turn.heard(mark.fragment, mark.sample), interrupted=True, last_sample_at=mark.time)
         else:
             self._finish(turn, turn.text, interrupted=False)
 
-    def _fragment_started(self, turn: Turn, mark: Mark) -> None:
-        emit = self._emitter(turn.generation)
-        if not turn.sounded:
-            turn.sounded = True
-            self._frames = 0
-            first_frame = self.board.first_frame(turn.generation)
-            if first_frame is not None:
-                turn.trace.note("first_av_ms", first_frame)
-            turn.trace.note("first_rtp_ms", mark.time)
-            self._outbox.set_state("speaking")
-            sent = {"first_rtp_at": mark.time, "video_timestamp": mark.video_timestamp}
-            emit("speech.media_started", {"first_rtp_ms": turn.trace.ms("first_rtp_ms"), **sent})
-            emit("speech.timing", turn.trace.told())
-            emit("status", {"stage": "speaking"})
-        fragment = turn.fragments[mark.fragment]
-        last = fragment.complete and mark.fragment == len(turn.fragments) - 1
-        data: dict[str, Any] = {"text": fragment.text, "is_final": last, "fragment": mark.fragment}
-        if fragment.complete:
-            data["duration_ms"] = round(fragment.samples * 1000 / PLAYBACK_RATE)
-        emit("subtitle.chunk", data)
-
-    def _paused_or_resumed(self, turn: Turn, mark: Mark) -> None:
-        emit = self._emitter(turn.generation)
-        if mark.kind is MarkKind.PAUSED:
-            heard = turn.heard(mark.fragment, mark.sample)
-            emit("speech.paused", {"decided_at": self._pause.decided_at, "at": mark.time, "text": heard})
-            emit("status", {"stage": "paused"})
-        else:
-            self._recorder.barge_in("resumed", self._pause.reason)
-            emit("speech.resumed", {"reason": self._pause.reason, "at": mark.time})
-            emit("status", {"stage": "speaking"})
-
-    def _record(self, turn: Turn, heard: str, interrupted: bool) -> None:
-        """Keep and count the trace of a turn that is over."""
-        turn.trace.end(heard, interrupted)
-        self._last_trace = turn.trace
-        self._recorder.over(self.session, turn.trace)
-        kept = turn.trace.kept()
-        self._outbox.put(lambda: self._store.set_last_turn(self.session_id, kept))
-
     def seen(self, report: Seen) -> None:
         """What the browser itself heard and saw of the turn in progress, or of the last one."""
-        trace = self._turn.trace if self._turn is not None else self._last_trace
-        if trace is None or trace.generation != report.generation:
-            trace = self._last_trace
-        if trace is None or trace.generation != report.generation or not trace.see(report):
-            return
-        self._emitter(trace.generation)("speech.timing", trace.told())
-        if trace.outcome is not None:
-            self._recorder.seen(self.session, trace)
-            kept = trace.kept()
-            self._outbox.put(lambda: self._store.amend_last_turn(self.session_id, kept))
+        self._report.seen(report, self._turn)
 
     def _finish(self, turn: Turn, heard: str, interrupted: bool, last_sample_at: float | None = None) -> None:
         """The turn is over; exactly once. `last_sample_at`: when a cut turn's last sample was handed to RTP."""
@@ -362,17 +273,10 @@ class ConversationSession:
         self.board.write_paused(0)
         if interrupted:  # the playout may have heard of it before us
             self._stop_making()
-        emit = self._emitter(turn.generation)
         if turn.kind == "chat":
             self._conversation.commit_heard(heard, interrupted)
             self._keep_history()
-        self._record(turn, heard, interrupted)
-        if turn.sounded:
-            self._outbox.set_state("ready")
-        ended = {"text": heard, "interrupted": interrupted}
-        emit("speech.ended", ended if last_sample_at is None else {**ended, "last_sample_at": last_sample_at})
-        emit("speech.timing", turn.trace.told())
-        emit("status", {"stage": _MEDIA_STATUS[interrupted]})
+        self._report.over(turn, heard, interrupted, last_sample_at)
         self._turn_over.set()
         if self._last_fragment is not None:
             self._end_soon(turn.generation)  # who asked for the end waits for the generation that follows it
@@ -403,8 +307,7 @@ class ConversationSession:
         if (generation := self.turn_in_progress) == 0:
             return
         self.raise_generation(await self._store.next_generation(self.session_id, only=generation))
-        self._recorder.barge_in("cut", reason)
-        self._emitter(generation)("speech.interrupted", {"reason": reason})
+        self._report.cut(generation, reason)
 
     async def drain(self, bound_s: float) -> None:
         """Let the sentence that is being heard come to its end; one that takes longer than `bound_s` is interrupted."""
@@ -421,16 +324,13 @@ class ConversationSession:
         if (turn := self._turn) is not None:
             cursor = self.board.cursor
             mine = cursor.generation == turn.generation
-            turn.trace.end(turn.heard(cursor.fragment, cursor.sample) if mine else "", interrupted=True)
-            self._recorder.over(self.session, turn.trace)
-            kept = turn.trace.kept()
-            self._outbox.put(lambda: self._store.amend_last_turn(self.session_id, kept))
+            self._report.abandoned(turn, turn.heard(cursor.fragment, cursor.sample) if mine else "")
         self._turn = None  # no mark is waited for any more
         for task in self._ending:
             task.cancel()
         self._stop_making()
         await self._ring_is_free()
-        self._drop_ahead()
-        await self._outbox.close()
+        self._ahead.drop()
+        await self._report.outbox.close()
         self._ring.close()
         self.board.close()
