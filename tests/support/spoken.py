@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import wave
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from opentalking.config import Settings
 from opentalking.tts.adapters.piper import PiperTTS
 
 RATE = 16_000
+RECORDINGS = Path(__file__).parents[1] / "data" / "speech"  # of people; its README says whose
 _WINDOW_MS = 10
 _SILENT = 0.02  # share of the loudest 10 ms
 _FLOOR = 30.0  # of a 16-bit sample
@@ -85,6 +87,13 @@ def cough(ms: int = 260, seed: int = 0) -> NDArray[np.int16]:
         turn = 2 * pole * np.cos(2 * np.pi * hertz / RATE)
         sound = lfilter([1 - turn + pole**2], [1, -turn, pole**2], sound)
     return np.asarray(14_000 * sound / np.abs(sound).max()).astype(np.int16)
+
+
+def recorded(name: str) -> NDArray[np.int16]:
+    """One of RECORDINGS, int16 at RATE."""
+    with wave.open(str(RECORDINGS / name)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
 def wav(pcm: NDArray[np.int16]) -> bytes:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from opentalking.config import Settings
-from opentalking.stt.adapters.whisper import EARLIEST_CUT_S, WINDOW_S, WhisperSTT, text_of, windows
+from opentalking.stt.adapters.whisper import WhisperSTT
 from opentalking.stt.base import STTError
+from opentalking.stt.whisper import EARLIEST_CUT_S, WINDOW_S, text_of, windows
 from opentalking.types import MODEL_RATE, AudioChunk, Int16
 from tests.support.spoken import said_by_piper
 
