@@ -23,6 +23,7 @@ class Dictation:
         self._room = int(longest_s * MODEL_RATE)
         self._audio: asyncio.Queue[Audio | None] = asyncio.Queue()
         self.samples = 0  # fed so far, at 16 kHz
+        self.answers_pauses = True  # as far as is known before the recogniser is
         self._task = asyncio.create_task(self._recognise())
         self._task.add_done_callback(lambda task: task.cancelled() or task.exception())  # told at the end, if at all
 
@@ -56,6 +57,7 @@ class Dictation:
 
     async def _recognise(self) -> str:
         recogniser = await self._find()
+        self.answers_pauses = recogniser.answers_pauses
         transcripts = recogniser.transcribe_stream(self._chunks())
         async with contextlib.aclosing(transcripts):
             async for transcript in transcripts:

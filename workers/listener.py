@@ -207,6 +207,7 @@ class _Hearing:
             return
         if decision is Decision.LOOK:
             said.look(self._ends.look)
+            self._ends.reads = said.dictation.answers_pauses
             if self._turn_model is not None:
                 self._start(self._score(self._turn_model, self._ends.look))
         elif decision is Decision.CONTINUE:

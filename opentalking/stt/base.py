@@ -37,6 +37,7 @@ class STTAdapter(Protocol):
     """A recogniser or a service; one instance a process, shared by its sessions."""
 
     provider: str
+    answers_pauses: bool  # with all that was said before them; else a turn's end does not wait for its words
 
     async def warmup(self) -> None:
         """Load and recognise once, so that the first utterance is not slow. Raises STTError with what is missing."""

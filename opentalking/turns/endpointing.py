@@ -11,7 +11,7 @@
 LOOK, once a silence, at turn_look_ms: have what was said so far recognised, and ask the turn model how it sounds. What
 comes back is given to `understood` and `scored` with the number of the look; if speech has gone on, it is out of date
 and changes nothing. END comes once silence has lasted for the patience *and* the words are there, or at
-turn_max_silence_ms. The patience:
+turn_max_silence_ms. A recogniser that knows the words only at the end is not waited for. The patience:
 
 - the model's score is at least turn_threshold: turn_min_silence_ms;
 - less: from there up to turn_max_silence_ms at score 0, in a straight line;
@@ -85,6 +85,7 @@ class Endpointing:
         self.look = 0  # the number of the latest LOOK
         self._text: str | None = None
         self._score: float | None = None
+        self.reads = True  # whether the recogniser tells the words of a look; if not, they are not waited for
 
     @property
     def under_way(self) -> bool:
@@ -166,7 +167,8 @@ class Endpointing:
         noise = self._text is not None and not words(self._text)
         if self._silence_ms < self._max_ms:
             patience_ms = self._min_ms if noise else self.patience_ms
-            if self._coming or self._text is None or self._silence_ms < patience_ms:
+            unread = self._text is None and self.reads
+            if self._coming or unread or self._silence_ms < patience_ms:
                 return Decision.WAIT
         self.drop()
         self._ended = not noise

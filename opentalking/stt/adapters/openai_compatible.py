@@ -22,6 +22,7 @@ class OpenAICompatibleSTT:
     """STTAdapter."""
 
     provider = "openai_compatible"
+    answers_pauses = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

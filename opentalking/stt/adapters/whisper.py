@@ -39,6 +39,7 @@ class WhisperSTT:
     """STTAdapter; one model, recognising what it is spoken to in (base) or English (tiny.en)."""
 
     provider = "whisper"
+    answers_pauses = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

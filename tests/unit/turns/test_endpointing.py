@@ -57,6 +57,14 @@ def test_a_turn_that_sounds_finished_ends_after_the_shortest_silence() -> None:
     assert ear.noted == [(LOOK, 96), (END, 320)]
 
 
+def test_words_that_come_only_at_the_end_are_not_waited_for() -> None:
+    ear = Ear()
+    ear.endpointing.reads = False
+    assert ear.hear("____########" + "_" * 40, None, 0.9).noted == [(LOOK, 96), (END, 320)]
+    ear = Ear().hear("____########" + "_" * 40, None, 0.9)
+    assert ear.noted[1][0] is END and ear.noted[1][1] >= DEFAULTS.turn_max_silence_ms
+
+
 def test_a_turn_that_sounds_unfinished_waits_the_longer_the_less_it_does() -> None:
     ends = [Ear().hear("########" + "_" * 60, "I would like", score).noted[-1] for score in (0.49, 0.25, 0.0)]
     assert ends == [(END, 352), (END, 768), (END, 1216)]  # the first hops at 338, 760 and 1200 ms

@@ -28,6 +28,7 @@ class Counting:
     """Its words are how many samples it was given, and the last of them; a partial one comes with the first."""
 
     provider = "counting"
+    answers_pauses = False
 
     def __init__(self) -> None:
         self.words: str | None = None  # in place of those

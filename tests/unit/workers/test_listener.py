@@ -53,6 +53,7 @@ class Recogniser:
     """Says `words` at every pause and at the end, and keeps what it was given."""
 
     provider = "scripted"
+    answers_pauses = True
 
     def __init__(self, words: str) -> None:
         self.words = words

@@ -18,6 +18,7 @@ class Slow:
     """Is loaded when the test says so, or fails."""
 
     provider = "slow"
+    answers_pauses = False
     made: ClassVar[list[Slow]] = []
     failure: ClassVar[str] = ""
 
