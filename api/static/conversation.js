@@ -84,7 +84,8 @@ export class Conversation {
   /** @param {string} name @param {any} data */
   apply(name, data) {
     if (name === "transcript") return this.#recognised(data.text ?? "", data.is_final);
-    if (name === "speech.resumed" || (name === "listening" && data.state === "off")) this.unsaid();
+    const nothing = name === "speech.resumed" || (name === "listening" && data.state === "off") || name === "error";
+    if (nothing) this.unsaid();
     if (!Number.isInteger(data.generation) || data.generation < 0) return;
     if (name === "speech.started") this.#started(data);
     const turn = this.turns.findLast((candidate) => candidate.generation === data.generation);

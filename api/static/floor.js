@@ -84,7 +84,7 @@ export class Floor {
     else if (name === "speech.interrupted") this.#over("interrupted");
     else if (name === "speech.ended") this.#over(data.interrupted ? "interrupted" : "listening");
     else if (name === "status") this.#status(data.stage);
-    else if (name === "error") this.failed();
+    else if (name === "error" && data.generation !== undefined) this.failed(); // else it is not the turn's
   }
 
   /** @param {boolean} hearing */

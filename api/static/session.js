@@ -26,6 +26,7 @@ import { Witness } from "./witness.js";
 
 const BACK_OFF_MS = [500, 1_000, 2_000, 4_000, 4_000, 4_000];
 const FIRST_TRIES = 3;
+const RECOGNISED_WITHIN_MS = 6_000; // what is not, once the person is silent, was nothing
 const LOST = new Set(["none", "disconnected", "lost"]);
 
 class Superseded extends Error {}
@@ -44,6 +45,7 @@ export class Session {
   #attempt = 0;
   /** @type {EventFeed | null} */ #feed = null;
   /** @type {MediaStreamTrack | null} the open microphone */ #track = null;
+  /** @type {number | undefined} */ #unsaid;
   #nudge = () => {};
   /** @type {Set<() => void>} */ #watchers = new Set();
 
@@ -139,10 +141,9 @@ export class Session {
 
   /** Nothing came of an utterance. @param {api.ApiError} error */
   misheard(error) {
-    this.conversation.unsaid();
     if (api.isGone(error)) return this.#end(explain(error));
     this.notice = explain(error);
-    this.#changed();
+    this.#nothingWasSaid();
   }
 
   async interrupt() {
@@ -246,10 +247,18 @@ export class Session {
 
   /** What is happening now, not replayed. @param {string} name @param {any} data */
   #attend(name, data) {
-    if (name === "transcript") {
+    if (name === "listening") {
+      clearTimeout(this.#unsaid);
+      if (data.state === "listening") this.#unsaid = setTimeout(() => this.#nothingWasSaid(), RECOGNISED_WITHIN_MS);
+    } else if (name === "transcript") {
       this.notice = null;
       if (data.is_final && data.text) this.witness.arm();
     } else if ((data.generation ?? 0) >= this.floor.generation) this.witness.apply(name, data);
+  }
+
+  #nothingWasSaid() {
+    this.conversation.unsaid();
+    this.#changed();
   }
 
   /** Runs one attempt; its failure is this page's state, never an unhandled rejection. @param {number} attempt @param {() => Promise<unknown>} work */
