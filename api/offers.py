@@ -85,6 +85,17 @@ def require_voice(speech: Iterable[WorkerBeat], provider: str | None, voice: str
         raise ApiError(400, "unknown_voice", f"voice: no {voice!r}; known: {', '.join(sorted(offered))}")
 
 
+def require_stt_named(speech: Iterable[WorkerBeat], provider: str | None) -> None:
+    """A session that names none may have none. Raises ApiError 400: unknown_stt_provider, stt_unavailable."""
+    if not provider:
+        return
+    try:
+        require_stt(speech, provider)
+    except ApiError as error:
+        named = f"stt_provider: {error.detail}" if error.code == "stt_unavailable" else error.detail
+        raise ApiError(400, error.code, named) from None
+
+
 def require_stt(speech: Iterable[WorkerBeat], provider: str) -> None:
     """Raises ApiError: 400 unknown_stt_provider, 503 stt_unavailable. One that is being loaded may be asked already."""
     speech = list(speech)

@@ -35,6 +35,11 @@ INFO: dict[str, dict[str, Any]] = {
             "piper": {"available": True, "reason": ""},
             "espeak": {"available": False, "reason": "espeak-ng is missing"},
         },
+        "stt": {
+            "whisper": {"available": True, "loading": False, "reason": ""},
+            "dashscope": {"available": False, "loading": False, "reason": "set OPENTALKING_DASHSCOPE_API_KEY"},
+        },
+        "default_stt": "whisper",
         "voices": [{"provider": "piper", "voice_id": "joe", "display_label": "Joe", "language": "en-US"}],
     },
     "inference": {"models": [{"id": "portrait", "backend": "local", "connected": True, "reason": "local_runtime"}]},

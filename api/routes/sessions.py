@@ -10,7 +10,7 @@ from aiohttp import web
 
 from api.context import ADMISSION, SETTINGS, STORE, bundles_folder, open_session_of, session_of
 from api.errors import ApiError
-from api.offers import require_model, require_voice
+from api.offers import require_model, require_stt_named, require_voice
 from api.placement import is_ready, place
 from api.route import Route
 from api.schemas import CreateSession, HistoryEntry, SessionList, SessionShown, SessionStatus
@@ -27,7 +27,9 @@ async def create(request: web.Request, body: CreateSession) -> SessionStatus:
         workers, sessions = await asyncio.gather(store.workers(), store.list_sessions())
         workers = [worker for worker in workers if is_ready(worker)]
         require_model(workers, model, settings)
-        require_voice([worker for worker in workers if worker.role == "speech"], body.tts_provider, body.tts_voice)
+        speech = [worker for worker in workers if worker.role == "speech"]
+        require_voice(speech, body.tts_provider, body.tts_voice)
+        require_stt_named(speech, body.stt_provider)
         placement = place(workers, sessions, settings.max_sessions, model)
         session = NewSession(
             session_id=f"sess_{secrets.token_hex(6)}",

@@ -12,6 +12,7 @@ NONE = "none"  # of OPENTALKING_STT_PROVIDER: nothing is loaded until a session 
 _ADAPTERS = {  # name -> module:class, in order of preference
     "whisper": "opentalking.stt.adapters.whisper:WhisperSTT",
     "openai_compatible": "opentalking.stt.adapters.openai_compatible:OpenAICompatibleSTT",
+    "dashscope": "opentalking.stt.adapters.dashscope:DashScopeSTT",
 }
 
 
@@ -83,7 +84,8 @@ def _adapter_class(name: str, settings: Settings) -> _AdapterClass:
 
 
 if TYPE_CHECKING:  # every adapter is checked against the seam
+    from opentalking.stt.adapters.dashscope import DashScopeSTT
     from opentalking.stt.adapters.openai_compatible import OpenAICompatibleSTT
     from opentalking.stt.adapters.whisper import WhisperSTT
 
-    _checked: tuple[_AdapterClass, ...] = (WhisperSTT, OpenAICompatibleSTT)
+    _checked: tuple[_AdapterClass, ...] = (WhisperSTT, OpenAICompatibleSTT, DashScopeSTT)

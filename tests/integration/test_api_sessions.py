@@ -62,6 +62,18 @@ async def test_null_for_an_optional_field_is_the_same_as_leaving_it_out(api: Api
             "tts_unavailable",
             "tts_provider: espeak cannot be used: espeak-ng is missing",
         ),
+        (
+            {"avatar_id": "presenter", "stt_provider": "parrot"},
+            400,
+            "unknown_stt_provider",
+            "stt_provider: no 'parrot'; known: whisper, dashscope",
+        ),
+        (
+            {"avatar_id": "presenter", "stt_provider": "dashscope"},
+            400,
+            "stt_unavailable",
+            "stt_provider: recogniser dashscope cannot be used: set OPENTALKING_DASHSCOPE_API_KEY",
+        ),
         ({"avatar_id": "presenter", "tts_voice": "ann"}, 400, "unknown_voice", "voice: no 'ann'; known: joe"),
         ({}, 422, "invalid_field", "avatar_id: required"),
         ({"avatar_id": 5}, 422, "invalid_field", "avatar_id: Expected `str`, got `int`"),

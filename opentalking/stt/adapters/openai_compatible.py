@@ -1,4 +1,7 @@
-"""A recogniser elsewhere: any service with OpenAI's `/audio/transcriptions`. The utterance is sent when it is over."""
+"""A recogniser elsewhere: any service with OpenAI's `/audio/transcriptions`. The utterance is sent when it is over.
+
+A Pause is not answered: it would be a request, and its price, for every breath.
+"""
 
 from __future__ import annotations
 

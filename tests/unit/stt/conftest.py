@@ -15,6 +15,7 @@ from aiohttp import web
 
 from opentalking.config import Settings
 from opentalking.types import Int16
+from tests.support.dashscope_server import KEY, DashScopeServer
 
 QUESTION = Path(__file__).parents[2] / "conformance" / "weather.wav"  # "What is the weather like today?"
 
@@ -79,6 +80,19 @@ def service() -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def stt_settings(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Settings:
+def dashscope() -> Iterator[DashScopeServer]:
+    server = DashScopeServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def stt_settings(tmp_path_factory: pytest.TempPathFactory, service: Service, dashscope: DashScopeServer) -> Settings:
     """Weights are put together once per test run."""
-    return Settings(run_dir=str(tmp_path_factory.mktemp("run")), stt_base_url=service.base_url)
+    return Settings(
+        run_dir=str(tmp_path_factory.mktemp("run")),
+        stt_base_url=service.base_url,
+        dashscope_base_url=dashscope.base_url,
+        dashscope_api_key=KEY,
+    )

@@ -40,7 +40,9 @@ def test_none_is_a_choice() -> None:
     "make", [lambda: create_stt("siri", Settings()), lambda: pick_stt(Settings(stt_provider="siri"))]
 )
 def test_an_unknown_recogniser_is_named_with_the_known_ones(make) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(STTError, match="there is no recogniser 'siri'; there are whisper, openai_compatible"):
+    with pytest.raises(
+        STTError, match="there is no recogniser 'siri'; there are whisper, openai_compatible, dashscope"
+    ):
         make()
 
 
@@ -48,7 +50,8 @@ def test_asking_what_is_available_imports_nothing_heavy() -> None:
     """A worker asks before it is ready, also after a crash."""
     probe = (
         "import sys; from opentalking.config import Settings; from opentalking.stt.registry import available; "
-        "available(Settings()); print([name for name in ('ctranslate2', 'openai', 'av') if name in sys.modules])"
+        "available(Settings()); "
+        "print([name for name in ('ctranslate2', 'openai', 'av', 'dashscope') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
