@@ -31,7 +31,9 @@ from opentalking.types import Float32
 
 LEFT_FRAMES = 34  # receptive field of flow and HiFi-GAN in frames, measured on Piper's medium voices
 RIGHT_FRAMES = 28
-SCHEDULE = (20, 40, 80)  # frames a chunk: the first small to be early, then larger to waste less on context
+# Frames a chunk: the first just enough (300 ms) for what waits for sound (fades 80 ms, the face's look-ahead 120, the
+# playout's prebuffer 80), or the first frame would wait for the second chunk; then larger, to waste less on context.
+SCHEDULE = (26, 40, 80)
 _SPLIT_VERSION = 1  # in the cache key: raise it when the way of splitting changes
 
 
