@@ -113,6 +113,7 @@ export class Witness {
       const seen = { first_sound_at: sighting.heardAt, first_frame_at: sighting.seenAt };
       if (count > countBefore) seen.jitter_buffer_ms = ((delay - delayBefore) / (count - countBefore)) * 1000;
       this.onChange();
+      if (sighting !== this.sighting) return; // a later turn has begun, or the session is over: it comes too late
       await api.seen(this.#sessionId, generation, seen);
     } catch {
       // the figures are lost; the conversation is not about them

@@ -253,6 +253,14 @@ async def test_an_error_stays_readable_when_the_turn_is_then_ended_for_everybody
     assert (turn["state"], turn["heard"], turn["error"]["title"]) == ("failed", "I am a face.", "The voice failed.")
 
 
+async def test_a_trouble_that_is_not_the_turn_s_leaves_it_speaking(page: Page) -> None:
+    trouble = ["error", {"code": "STT_FAILED", "message": "no recogniser"}]
+    assert (await floor_after(page, [*SPOKEN_TURN, trouble]))["stage"] == "speaking"
+    partial = ["transcript", {"text": "What", "is_final": False}]
+    [turn] = await conversation_after(page, [*SPOKEN_TURN, partial, trouble])
+    assert turn["state"] == "speaking"
+
+
 async def test_replayed_history_moves_neither_the_state_nor_the_subtitle(page: Page) -> None:
     assert await floor_after(page, SPOKEN_TURN, first_generation=2) == {
         "stage": "listening",
@@ -513,6 +521,8 @@ async def test_on_a_phone_nothing_is_cut_off_and_the_message_box_stays_above_the
             arg=height,
         )
         assert await page.evaluate("document.documentElement.scrollWidth") == 390
+        row = "document.getElementById('voice')"
+        assert await page.evaluate(f"{row}.scrollWidth <= {row}.clientWidth")
         box = await page.locator("#composer").bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390
         assert box["y"] + box["height"] <= height

@@ -5,6 +5,7 @@ import { byId, element, setText } from "./dom.js";
 const METER_MS = 40; // between two looks at the level
 const METER_STILL_MS = 250; // for those who want no motion
 const HOLD_KEYS = new Set([" ", "Enter"]);
+const KEYBOARD = matchMedia("(pointer: fine)");
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** @param {import("../voice.js").Voice} voice @returns {[string, string]} the button's word, and what to do */
@@ -13,7 +14,7 @@ function wordsOf(voice) {
   if (voice.mode === "open") return ["Turn off", "Just speak; cut in at any time."];
   if (voice.mode === "off") return ["Talk", "Speak instead of typing."];
   if (voice.holding) return ["Listening", "Let go when you are done."];
-  return ["Hold to talk", voice.understanding ? "Understanding…" : "Or hold Space while you speak."];
+  return ["Hold to talk", voice.understanding ? "Understanding…" : KEYBOARD.matches ? "Or hold Space while you speak." : "Hold it while you speak."];
 }
 
 export class VoiceView {
