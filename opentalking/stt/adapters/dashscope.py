@@ -6,8 +6,8 @@
 
 Each utterance has a thread of its own, because `stop` waits for the service's last word. It is a daemon, and so are the
 threads that the library begins from it: one that hangs does not keep the process from ending. The library opens a
-socket for each utterance and has no way to keep one; `warmup` imports it (0.5 s and more), no more than that. While it
-waits for sound it reads no results, so a microphone that sends silence is not slower than one that sends nothing.
+socket for each utterance and has no way to keep one; `warmup` imports it, no more than that. While it waits for sound
+it reads no results, and after 23 s it gives up: so where none comes, it is given silence.
 
 A Pause is not answered: the service finds the ends of sentences itself, and what it found is told as it comes.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import logging
 import queue
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -28,6 +29,8 @@ from opentalking.config import Settings
 from opentalking.stt.base import Audio, Pause, STTError, Transcript
 from opentalking.types import MODEL_RATE, AudioChunk
 
+_GAP_S = 0.1  # without sound, after which as much silence is sent
+_SILENCE = bytes(int(_GAP_S * MODEL_RATE) * 2)
 _SPARE_S = 30.0  # to connect, beyond the longest utterance and the time to recognise it
 
 
@@ -70,7 +73,7 @@ class DashScopeSTT:
             while (event := await task.events.get()) is not None:
                 if isinstance(event, STTError):
                     raise event
-                covered = max(covered, event.end_ms * MODEL_RATE // 1000)
+                covered = max(covered, event.end_ms * MODEL_RATE // 1000 - task.silence)
                 text = _joined(said, event.text)
                 if event.is_over:
                     said = text
@@ -90,7 +93,8 @@ class _Task:
 
     def __init__(self, settings: Settings) -> None:
         self.events: asyncio.Queue[_Event] = asyncio.Queue()
-        self.samples = 0
+        self.samples = 0  # that were said
+        self.silence = 0  # that were sent between them
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._frames: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -119,7 +123,7 @@ class _Task:
         try:
             recognition = _recognition(self._settings, self)
             recognition.start()
-            while (frame := self._frames.get()) is not None:
+            while (frame := self._next()) is not None:
                 recognition.send_audio_frame(frame)
             recognition.stop()
             self._tell(None)  # should the service not have said that it has finished
@@ -129,6 +133,13 @@ class _Task:
             timer = getattr(recognition, "_silence_timer", None)  # after an error, it would run for 23 s
             if timer is not None:
                 timer.cancel()
+
+    def _next(self) -> bytes | None:
+        try:
+            return self._frames.get(timeout=_GAP_S)
+        except queue.Empty:
+            self.silence += len(_SILENCE) // 2
+            return _SILENCE
 
     def _tell(self, event: _Event) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
@@ -159,6 +170,7 @@ class _Task:
 def _library() -> Any:
     from dashscope.audio import asr
 
+    logging.getLogger("dashscope").setLevel(logging.CRITICAL)  # what it logs with a traceback, it tells on_error, too
     return asr
 
 
