@@ -22,6 +22,7 @@ TONES = {
     "OPENTALKING_TTS_PROVIDER": "tone",
     "OPENTALKING_MODEL_PLUGINS": f"mirror={MIRROR},absent=no_such_module:Absent",
     "OPENTALKING_BARGE_IN_WAIT_MS": "20000",  # however slow the recogniser is here
+    "OPENTALKING_STT_LANGUAGE": "en",  # a cough is "uh" in it, and may be a word in others
 }
 
 
