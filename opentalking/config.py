@@ -154,7 +154,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.7
     backchannels: Annotated[str, _doc("Comma-separated words that only tell that one listens")] = (
         "uh-huh,uh huh,mm-hmm,mm hmm,mhm,mm,hmm,hm,uh,um,ah,oh,yeah,yep,yes,ok,okay,right,sure,i see,got it,"
-        "嗯,哦,啊,好的,对,あ,うん"
+        "嗯,哦,啊,好的,对,あ,うん,아,어,음,응,네"
     )
 
     # watching
