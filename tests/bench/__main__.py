@@ -22,6 +22,7 @@ from typing import Any
 from ..support.client import count_only
 from ..support.llm_server import LLMServer
 from ..support.node import MIRROR, TONE, Node
+from ..support.spoken import RECORDINGS
 from . import measures, ring, skew, spoken
 from .interruption import interruption
 
@@ -142,6 +143,8 @@ def main() -> int:
     else:
         measuring = run(QUICK if options.quick else FULL, options.quick)
     figures = conditions(options.quick) | asyncio.run(measuring)
+    if RECORDINGS.is_dir():  # a wheel is without them
+        figures |= spoken.word_errors()
     options.output.write_text(json.dumps(figures, indent=2) + "\n")
     print_table(figures)
     print(f"written to {options.output}")

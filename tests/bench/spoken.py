@@ -23,8 +23,8 @@ import random
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from ..support.client import Client, Receiver
 from ..support.node import Node
 from ..support.speaker import MicrophoneTrack, Speaker
 from ..support.spoken import Voice, cough
+from . import wer
 from .measures import LONG_TEXT, percentile
 from .receiver import LightReceiver
 
@@ -100,12 +101,19 @@ class LightSpeaker(Speaker):
         self.receiver.stop_reading()
 
 
-async def clips(count: int) -> list[NDArray[np.int16]]:
-    """So many spoken sentences, int16 at 16 kHz."""
+@contextmanager
+def cached() -> Iterator[Settings]:
+    """Settings of nobody in particular, with the models that the bench's nodes have prepared."""
     with tempfile.TemporaryDirectory() as folder:
         CACHE.mkdir(parents=True, exist_ok=True)
         (Path(folder) / "cache").symlink_to(CACHE)
-        voice = Voice(Settings(run_dir=folder))
+        yield Settings(run_dir=folder)
+
+
+async def clips(count: int) -> list[NDArray[np.int16]]:
+    """So many spoken sentences, int16 at 16 kHz."""
+    with cached() as settings:
+        voice = Voice(settings)
         said = [await voice.say(SENTENCES[number % len(SENTENCES)]) for number in range(count)]
         await voice.close()
     return said
@@ -119,6 +127,13 @@ async def recognising(client: Client) -> None:
             if health["ready"] and any(one["available"] for one in health["stt"].values()):
                 return
             await asyncio.sleep(0.2)
+
+
+def word_errors() -> dict[str, Any]:
+    """Of the offline recogniser, on recordings of people; `wer_offline` is a share of all words."""
+    with cached() as settings:
+        found = wer.measure(settings)
+    return {"wer_offline": round(found["wer_percent"] / 100, 4), "wer_words": found["words"]}
 
 
 @asynccontextmanager

@@ -36,7 +36,7 @@ DARK = 0.08  # of a mirror picture; the one between speech and idle face shows a
 MOMENT_MS = (300, 700)  # of speech, before somebody speaks over it
 MEANT_NOTHING = ("cough", "backchannel")  # the recogniser writes this cough as "uh"
 STOP = "Please stop now and listen to my question."
-ECHO = "The train to London."  # the avatar falls silent, and with it its echo
+ECHO = "The train."  # the avatar falls silent, and with it its echo
 TRAIN = "The train to London leaves from platform seven at noon."
 
 

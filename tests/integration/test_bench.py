@@ -30,6 +30,7 @@ KEYS = {
     "eos_to_first_frame_p95_ms",
     *(f"eos_to_{stage}_p50_ms" for stage in ("vad_decision", "stt_final", "turn_committed", "first_rtp")),
     "barge_in_pause_p99_ms",
+    "wer_offline",
     *(f"rss_mb.{process}" for process in ("api", "speech-0", "inference-0", "rtc-0")),
 }
 
@@ -52,4 +53,5 @@ async def test_a_quick_run_writes_every_figure_as_a_flat_number(tmp_path):
     assert figures["fps_8"] > 0 and figures["cpu_speaking_core"] > 0
     assert figures["interrupt_stale_samples"] == 0
     assert figures["eos_turns"] > 0 and figures["barge_in_pauses"] > 0
+    assert figures["wer_offline"] < 1
     assert "promise <=" in printed.decode()
