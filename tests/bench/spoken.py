@@ -199,31 +199,44 @@ async def latency(node: Node, turns: int) -> dict[str, Any]:
 
 
 async def pauses(node: Node, count: int) -> dict[str, Any]:
-    """A cough over the avatar, again and again: the detector's decision to the last sample before the pause."""
-    decided, heard, cut = [], [], 0
+    """A cough over the avatar, so many times: the detector's decision to the last sample before the pause. Coughs that
+    it does not notice, or that are taken for words, are counted."""
+    decided, heard, unnoticed, cut = [], [], 0, 0
     async with offline_speaker(node) as client:
-        speaking = -1
-        while len(decided) < count:
-            if speaking < 0:
-                turn = await client.call("POST", "/speak", {"text": LONG_TEXT})
-                speaking = turn["generation"]
-                await client.events.wait("speech.media_started", lambda data: data["generation"] == speaking)  # noqa: B023
+        speaking = False
+        for number in range(count):
+            if not speaking:
+                await _speak_on(client)
+                speaking = True
             await asyncio.sleep(random.uniform(0.2, 0.6))
             before = len(client.events.seen)
-            started_at, _ = await client.say(cough(seed=len(decided)))
-            paused = client.events.seen[await client.events.find("speech.paused", after=before)][2]
+            started_at, _ = await client.say(cough(seed=number % 4))
+            try:
+                paused = client.events.seen[await client.events.find("speech.paused", after=before, timeout_s=3)][2]
+            except TimeoutError:
+                unnoticed += 1
+                continue
             decided.append((paused["at"] - paused["decided_at"]) * 1000)
             heard.append((paused["at"] - started_at) * 1000)
             over = await client.events.find(("speech.resumed", "speech.ended"), after=before)
-            if client.events.seen[over][1] == "speech.ended":  # it was taken for words
-                cut, speaking = cut + 1, -1
+            speaking = client.events.seen[over][1] == "speech.resumed"
+            cut += not speaking
+            await client.events.find("listening", lambda data: data["state"] == "listening", after=before)
+    if not decided:
+        raise RuntimeError(f"of {count} coughs, none was noticed")
     return {
         "barge_in_pause_p50_ms": percentile(decided, 50),
         "barge_in_pause_p99_ms": percentile(decided, 99),
         "barge_in_speech_to_pause_p50_ms": percentile(heard, 50),
         "barge_in_pauses": len(decided),
+        "barge_in_coughs_unnoticed": unnoticed,
         "barge_in_coughs_cut": cut,
     }
+
+
+async def _speak_on(client: LightSpeaker) -> None:
+    turn = await client.call("POST", "/speak", {"text": LONG_TEXT})
+    await client.events.wait("speech.media_started", lambda data: data["generation"] == turn["generation"])
 
 
 async def measure(turns: int, coughs: int) -> dict[str, Any]:
