@@ -94,7 +94,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # recogniser
     stt_provider: Annotated[
-        str, _doc("Recogniser of a session that names none: whisper, openai_compatible, dashscope, or none to load nothing")
+        str,
+        _doc("Recogniser of a session that names none: whisper, openai_compatible, dashscope, or none to load nothing"),
     ] = "whisper"
     stt_language: Annotated[str, _doc("Language that is spoken, e.g. en; empty: recognised in each utterance")] = ""
     stt_model_path: Annotated[

@@ -4,13 +4,14 @@
 
 Whisper was trained on 30 s and stock code always encodes 30. CTranslate2 takes less: the window and some zeros cost a
 fraction of that. Behind so little silence it likes to write a sentence a second time; so it is asked for timestamps,
-and what it says began where the sound had already ended is not taken.
+and what it says began where the sound had already ended is not taken, nor what is only said again beyond that.
 
 What was found in the windows that are complete, and the language, is handed to the next decode of the same utterance.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,6 +36,7 @@ _TOKENS_PER_S, _SPARE_TOKENS = 8, 14  # fast speech has six or seven a second: a
 _NO_SPEECH, _UNLIKELY = 0.6, -1.0  # both together: Whisper's own rule for "nobody spoke"
 _SURE = 0.8  # probability from which a language is kept for the rest of the utterance
 _END_S = 0.3  # what is timed to begin later than this before the end, or to end later than this after it, was not said
+_REPEATED = 0.8  # share of a sentence's words that were there before: it is the same one again
 _START, _TRANSCRIBE = "<|startoftranscript|>", "<|transcribe|>"
 
 
@@ -126,8 +128,9 @@ def _may_be_speech(pcm: Int16) -> bool:
 
 
 def spoken_within(tokens: list[str], duration_s: float) -> list[str]:
-    """The tokens without the sentences, after the first, that are timed to where the sound is over: those were not
-    said, but written again."""
+    """The tokens without the sentences, after the first, that were not said but written again: those that are timed to
+    begin where the sound is over, or to last beyond it in words that were there before. (The time that a sentence ends
+    is often wrong by seconds; alone it proves nothing.)"""
     said: list[str] = []
     began_s: float | None = None
     sentence: list[str] = []
@@ -135,14 +138,26 @@ def spoken_within(tokens: list[str], duration_s: float) -> list[str]:
         if (time_s := _timestamp(token)) is None:
             sentence.append(token)
         elif sentence and any(not token.startswith("<|") for token in sentence):
-            is_echo = time_s > duration_s + _END_S or (began_s or 0.0) > duration_s - _END_S
-            if said and is_echo:
+            began_late = (began_s or 0.0) > duration_s - _END_S
+            lasts_on = time_s > duration_s + _END_S
+            if said and (began_late or lasts_on and _repeats(sentence, said)):
                 break
             said += sentence
             sentence, began_s = [], None
         else:
             began_s = time_s
     return said
+
+
+def _repeats(sentence: list[str], said: list[str]) -> bool:
+    """Whether nearly all words of a sentence have been said before it."""
+    before = set(_words(said))
+    words = _words(sentence)
+    return sum(word in before for word in words) >= _REPEATED * len(words)
+
+
+def _words(tokens: list[str]) -> list[str]:
+    return re.findall(r"\w+", text_of(tokens).casefold())
 
 
 def _timestamp(token: str) -> float | None:
