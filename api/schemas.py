@@ -51,7 +51,8 @@ class HistoryEntry(msgspec.Struct, frozen=True):
 
 
 class SessionShown(TypedDict, total=False):
-    """A session: its Redis hash as it stands (docs/redis.md names every field), and what was asked and heard (ours)."""
+    """A session: its Redis hash as it stands (docs/redis.md names every field), and `history`, what was asked and heard
+    (ours): JSON in a string like `last_turn`, a list of HistoryEntry, since all values are strings."""
 
     session_id: Required[str]
     state: Required[str]
@@ -59,7 +60,7 @@ class SessionShown(TypedDict, total=False):
     generation: Required[str]
     turn: str
     last_turn: str
-    history: Required[list[HistoryEntry]]
+    history: Required[str]
 
 
 class SessionList(msgspec.Struct, frozen=True):

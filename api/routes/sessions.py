@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from api.context import ADMISSION, SETTINGS, STORE, bundles_folder, open_session_of, session_of
@@ -68,10 +68,10 @@ async def index(request: web.Request) -> SessionList:
     return SessionList([session.raw for session in await request.app[STORE].list_sessions()])
 
 
-async def show(request: web.Request) -> dict[str, Any]:
+async def show(request: web.Request) -> dict[str, str]:
     session = await session_of(request)
     history = await request.app[STORE].history(session.session_id, HistoryEntry)
-    return {**session.raw, "history": history}
+    return {**session.raw, "history": msgspec.json.encode(history).decode()}
 
 
 async def start(request: web.Request) -> SessionStatus:

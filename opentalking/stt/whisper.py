@@ -140,7 +140,7 @@ def spoken_within(tokens: list[str], duration_s: float) -> list[str]:
         elif sentence and any(not token.startswith("<|") for token in sentence):
             began_late = (began_s or 0.0) > duration_s - _END_S
             lasts_on = time_s > duration_s + _END_S
-            if said and (began_late or lasts_on and _repeats(sentence, said)):
+            if said and (began_late or (lasts_on and _repeats(sentence, said))):
                 break
             said += sentence
             sentence, began_s = [], None

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ async def cut_one(client: Client, name: str, number: int, chance: random.Random)
     await client.call("POST", "/interrupt")
     cut = len(receiver.sounds)
     told = await client.events.wait("speech.ended", lambda data: data["generation"] == turn["generation"])
-    history = (await client.call("GET", ""))["history"]
+    history = msgspec.json.decode((await client.call("GET", ""))["history"])
     await asyncio.sleep(chance.uniform(0, 0.1))
     return Cut(fragments(number), told, history, began, cut)
 

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -228,7 +229,7 @@ async def test_the_history_is_what_was_heard_and_says_what_was_cut(user: Client,
     whole = await begin(user, "/chat", prompt="Go on.")
     await ended(user, whole)
     assert 0 < len(cut["text"]) < len(spoken(440))
-    assert (await user.call("GET", ""))["history"] == [
+    assert msgspec.json.decode((await user.call("GET", ""))["history"]) == [
         {"role": "user", "content": "Talk.", "interrupted": False},
         {"role": "assistant", "content": cut["text"], "interrupted": True},
         {"role": "user", "content": "Go on.", "interrupted": False},
