@@ -153,6 +153,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     barge_in_echo_share: Annotated[
         Share, _doc("Words are the avatar's own, heard again, if this share of them is what it says")
     ] = 0.7
+    barge_in_short_words: Annotated[
+        str, _doc("Comma-separated words that stop the avatar though their speech is shorter than barge_in_look_ms")
+    ] = (
+        "stop,wait,no,nope,hey,hello,but,what,why,who,how,when,where,which,sorry,excuse me,please,listen,enough,quiet,"
+        "silence,pause,halt,next,help,hold on,停,等,不,别,什么,安静,待って,止めて,やめて,いや,ちょっと,그만,잠깐,아니"
+    )
+    barge_in_answer_ms: Annotated[
+        Millis, _doc("So close to the avatar's end, a backchannel is an answer, and is heard as one, ms")
+    ] = 1000
     backchannels: Annotated[str, _doc("Comma-separated words that only tell that one listens")] = (
         "uh-huh,uh huh,mm-hmm,mm hmm,mhm,mm,hmm,hm,uh,um,ah,oh,yeah,yep,yes,ok,okay,right,sure,i see,got it,"
         "嗯,哦,啊,好的,对,あ,うん,아,어,음,응,네"

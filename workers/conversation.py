@@ -28,6 +28,7 @@ from opentalking.llm.conversation import Conversation, Entry
 from opentalking.llm.heard import join_fragments
 from opentalking.store import Chat, Event, Seen, Session, Speak, Store, StoreError
 from opentalking.tts.base import TTSAdapter, TTSError
+from opentalking.types import PLAYBACK_RATE
 from shm import Mark, MarkKind, Writer
 from workers import links
 from workers.ahead import Ahead, HeadStart
@@ -184,6 +185,15 @@ class ConversationSession:
         """Go on where it paused, because it was not meant to stop."""
         self._pause.reason = reason
         self.board.write_paused(0)
+
+    def left_ms(self) -> float | None:
+        """How long the turn in progress goes on from where the playout is; None while that is not known."""
+        turn, cursor = self._turn, self.board.cursor
+        made = turn is not None and self._task is not None and self._task.done()
+        if turn is None or not made or cursor.generation != turn.generation:
+            return None
+        samples = sum(fragment.samples for fragment in turn.fragments[cursor.fragment :]) - cursor.sample
+        return samples * 1000 / PLAYBACK_RATE
 
     def spoken_lately(self) -> str:
         """The words around the playout cursor: what a microphone may hear of the avatar."""

@@ -38,6 +38,7 @@ class Floor:
 
     def __init__(self, config: Settings, conversation: ConversationSession) -> None:
         self._enabled = config.barge_in
+        self._answer_ms = config.barge_in_answer_ms
         self._rules = BargeIn(config)
         self._conversation = conversation
         self.standing = Standing.FREE
@@ -82,10 +83,16 @@ class Floor:
 
     def _rule(self, evidence: Evidence) -> None:
         ruling = self._rules.decide(evidence)
-        if ruling.act is Act.CUT:
+        answered = ruling.reason is Reason.BACKCHANNEL and self._is_answer()
+        if ruling.act is Act.CUT or answered:
             self.standing, self.cut_wanted = Standing.CUT, True
         elif ruling.act is Act.RESUME:
             self._go_on(ruling.reason)
+
+    def _is_answer(self) -> bool:
+        """Whether "yes" means yes: the avatar has all but asked."""
+        left_ms = self._conversation.left_ms()
+        return left_ms is not None and left_ms < self._answer_ms
 
     def settle(self, activity: Activity, text: str) -> None:
         """The speech is over, and these were all its words."""

@@ -11,9 +11,11 @@
 
 The voice activity detector alone cannot tell "stop" from a cough, so it only pauses. What counts are words, asked for
 after barge_in_look_ms of speech, or when it ends. A word counts unless it only tells that one listens ("uh-huh"), is a
-letter that stands for a hum ("M."), or is the avatar's own, heard again through a loudspeaker. As soon as
-barge_in_min_words count, the avatar is cut. It speaks on once there has been silence for barge_in_silence_ms and all of
-what was said is known not to count, and at the latest barge_in_wait_ms after the pause: nobody may hush it by humming.
+letter that stands for a hum ("M."), or is the avatar's own, heard again through a loudspeaker; nor does the last one
+while speech goes on, which may be half a word. Of less speech than barge_in_look_ms, only barge_in_short_words count:
+recognisers make some word of every cough. As soon as barge_in_min_words count, the avatar is cut. It speaks on once
+there has been silence for barge_in_silence_ms and all of what was said is known not to count, and at the latest
+barge_in_wait_ms after the pause: nobody may hush it by humming.
 
 This is a pure function of the evidence; who calls it keeps the pause, and drops it when it is told to resume or cut.
 """
@@ -72,6 +74,7 @@ class BargeIn:
         self._share = settings.barge_in_echo_share
         self._turn_look_ms = settings.turn_look_ms
         self._backchannels = phrases(settings.backchannels)
+        self._short_words = phrases(settings.barge_in_short_words)
 
     def wants_words(self, evidence: Evidence) -> bool:
         """Is it time to have the speech recognised, if that is not under way?"""
@@ -81,9 +84,11 @@ class BargeIn:
     def decide(self, evidence: Evidence) -> Ruling:
         if evidence.paused_ms is None:
             return Ruling(Act.PAUSE if self._enabled and evidence.speaking else Act.WAIT)
-        kind = None if evidence.text is None else self._kind(evidence.text, evidence.spoken)
-        if evidence.text is not None and kind is None:
-            return Ruling(Act.CUT)
+        kind = None
+        if evidence.text is not None:
+            kind = self._kind(evidence, words(evidence.text))
+            if kind is None:
+                return Ruling(Act.CUT)
         if evidence.paused_ms >= self._wait_ms:
             heard = kind if kind in (Reason.BACKCHANNEL, Reason.ECHO) else None
             return Ruling(Act.RESUME, heard or Reason.SILENCE)
@@ -91,17 +96,20 @@ class BargeIn:
             return Ruling(Act.RESUME, kind)
         return Ruling(Act.WAIT)
 
-    def _kind(self, text: str, spoken: str) -> Reason | None:
+    def _kind(self, evidence: Evidence, said: list[str]) -> Reason | None:
         """What the words are, if they do not count; None if they do."""
-        said = words(text)
+        if not evidence.complete:
+            said = said[:-1]
         if not said:
             return Reason.COUGH
         if is_backchannel(said, self._backchannels):
             return Reason.BACKCHANNEL
         content = without_letters(without_phrases(said, self._backchannels))
-        own = words(spoken)
+        own = words(evidence.spoken)
         if is_echo(content, own, self._share):
             return Reason.ECHO
+        if evidence.speech_ms < self._look_ms and without_phrases(content, self._short_words) == content:
+            return Reason.COUGH
         return None if len(content) - in_common(content, own) >= self._min_words else Reason.SILENCE
 
 

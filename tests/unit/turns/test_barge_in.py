@@ -14,7 +14,7 @@ from opentalking.turns.words import words
 SPOKEN = "The weather in Berlin is sunny today, and tomorrow it will rain"
 DEFAULTS = Settings()
 WAIT, CUT = Ruling(Act.WAIT), Ruling(Act.CUT)
-PAUSED = Evidence(speaking=True, paused_ms=300, speech_ms=400, silence_ms=0, spoken=SPOKEN)
+PAUSED = Evidence(speaking=True, paused_ms=500, speech_ms=600, silence_ms=0, spoken=SPOKEN)
 OVER = Evidence(speaking=False, paused_ms=700, speech_ms=300, silence_ms=416, spoken=SPOKEN)
 
 
@@ -42,8 +42,27 @@ def test_speech_without_words_so_far_is_waited_for() -> None:
 
 @pytest.mark.parametrize("text", ["Stop.", "Wait!", "No.", "okay stop", "yeah but why", "what about Munich?", "停"])
 def test_words_that_count_cut_at_once_while_the_person_speaks_and_after(text: str) -> None:
-    assert decide(replace(PAUSED, text=text)) == CUT
+    assert decide(replace(PAUSED, text=f"{text} and so on")) == CUT
     assert decide(replace(OVER, text=text, complete=True)) == CUT
+
+
+def test_the_last_word_does_not_count_while_speech_goes_on() -> None:
+    assert decide(replace(PAUSED, text="the weather in Berl")) == WAIT
+    assert decide(replace(PAUSED, text="uh-huh tomo")) == WAIT
+    assert decide(replace(PAUSED, text="stop")) == WAIT
+    assert decide(replace(PAUSED, text="stop that")) == CUT
+
+
+@pytest.mark.parametrize("text", ["Huh?", "up", "1.0.1.1.1", "はっ", "か", "Thank you."])
+def test_what_recognisers_make_of_a_short_sound_does_not_cut(text: str) -> None:
+    assert decide(replace(OVER, text=text, complete=True)) == resumed(Reason.COUGH)
+    assert decide(replace(OVER, text=text, complete=True, speech_ms=500)) == CUT
+
+
+def test_what_may_be_short_is_a_setting() -> None:
+    short = replace(OVER, text="Basta!", complete=True)
+    assert decide(short) == resumed(Reason.COUGH)
+    assert decide(short, barge_in_short_words="basta,genug") == CUT
 
 
 @pytest.mark.parametrize("text", ["Uh-huh.", "Yeah, yeah, okay.", "Mmmm-hmm", "I see.", "Got it, right."])
@@ -89,16 +108,16 @@ def test_nobody_hushes_the_avatar_for_longer_than_the_wait_without_words(text: s
 
 
 def test_after_the_wait_the_reason_is_what_was_heard() -> None:
-    assert decide(replace(PAUSED, paused_ms=2500, text="uh-huh")) == resumed(Reason.BACKCHANNEL)
-    assert decide(replace(PAUSED, paused_ms=2500, text="is sunny")) == resumed(Reason.ECHO)
+    assert decide(replace(PAUSED, paused_ms=2500, text="uh-huh uh")) == resumed(Reason.BACKCHANNEL)
+    assert decide(replace(PAUSED, paused_ms=2500, text="is sunny today")) == resumed(Reason.ECHO)
 
 
 def test_words_that_come_with_the_end_of_the_wait_still_cut() -> None:
-    assert decide(replace(PAUSED, paused_ms=9000, text="stop")) == CUT
+    assert decide(replace(PAUSED, paused_ms=9000, text="stop it")) == CUT
 
 
 def test_fewer_words_than_wanted_do_not_cut() -> None:
-    evidence = replace(OVER, text="yeah tomorrow stop", complete=True, spoken="")
+    evidence = replace(OVER, text="yeah tomorrow stop", complete=True, spoken="", speech_ms=900)
     assert decide(evidence, barge_in_min_words=2) == CUT
     assert decide(evidence, barge_in_min_words=3) == resumed(Reason.SILENCE)
 
