@@ -102,6 +102,11 @@ class Floor:
         if self.standing is Standing.PAUSED:
             self._go_on(Reason.COUGH)
 
+    def give_up(self) -> None:
+        """Its words take too long to be known: the avatar goes on, and may still be cut by them."""
+        if self.standing is Standing.PAUSED:
+            self._go_on(Reason.SILENCE)
+
     async def cut(self) -> None:
         """Stop the avatar for good, if that was ruled and is not done yet."""
         wanted, self.cut_wanted = self.cut_wanted, False
@@ -114,8 +119,7 @@ class Floor:
 
     def over(self) -> None:
         """Nothing more is known of this speech."""
-        if self.standing is Standing.PAUSED:
-            self._go_on(Reason.SILENCE)
+        self.give_up()
         self.standing, self._generation, self._asked = Standing.FREE, 0, False
 
     def _pause(self, activity: Activity) -> None:

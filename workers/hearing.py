@@ -150,7 +150,7 @@ class Hearing:
     async def _conclude(self, said: _Said, heard: Heard, activity: Activity) -> None:
         try:
             async with asyncio.timeout(self._config.stt_timeout_s):
-                text = await said.dictation.text()
+                text = await self._words(said)
             self._floor.settle(activity, text)
             meant = not self._floor.is_contested and bool(text)
             await self._floor.cut()
@@ -163,6 +163,14 @@ class Hearing:
             self._floor.over()
             message = str(error) or f"the recogniser took longer than {self._config.stt_timeout_s:g} s"
             self._conversation.emit("error", {"code": "STT_FAILED", "message": message})
+
+    async def _words(self, said: _Said) -> str:
+        """All that was said. However long that takes, the avatar is not held for longer than it may be."""
+        words = asyncio.ensure_future(said.dictation.text())
+        await asyncio.wait([words], timeout=self._config.barge_in_wait_ms / 1000)
+        if not words.done():
+            self._floor.give_up()
+        return await words
 
     def _drop(self) -> None:
         """It was nothing."""

@@ -58,6 +58,8 @@ class Recogniser:
     def __init__(self, words: str) -> None:
         self.words = words
         self.failure: Exception | None = None
+        self.answer = asyncio.Event()  # the last one waits for it
+        self.answer.set()
         self.heard: list[Int16] = []
         self.pauses = 0
         self.over = asyncio.Event()
@@ -69,14 +71,15 @@ class Recogniser:
         samples = 0
         try:
             async for piece in audio:
-                if isinstance(piece, Pause):
+                if isinstance(piece, Pause) and self.answers_pauses:
                     self.pauses += 1
                     yield Transcript(self.words, is_final=False, samples=samples)
-                else:
+                elif not isinstance(piece, Pause):
                     self.heard.append(piece.data)
                     samples += len(piece.data)
             if self.failure is not None:
                 raise self.failure
+            await self.answer.wait()
             yield Transcript(self.words, is_final=True, samples=samples)
         finally:
             self.over.set()
@@ -338,6 +341,24 @@ async def test_what_is_not_meant_to_stop_it_lets_the_avatar_go_on(room: Room, wo
     assert room.playout.paused == 0
     assert room.turns.empty()
     assert await room.events("speech.interrupted") == []
+
+
+async def test_a_recogniser_that_takes_for_ever_does_not_hold_the_avatar(store: Store, tmp_path: Path) -> None:
+    config = msgspec.structs.replace(CONFIG, barge_in_wait_ms=300)
+    room = await room_of(store, tmp_path, Answering(), config)
+    room.recogniser.answers_pauses = False
+    room.recogniser.answer.clear()
+    await room.speak()
+    await room.hear(200)
+    assert room.playout.paused == 5
+    await room.hear(0, 1000)
+    async with asyncio.timeout(10):
+        while room.playout.paused:
+            await _step()
+    room.recogniser.answer.set()  # the words come after all, and they count
+    assert (await room.event("speech.interrupted"))["generation"] == 5
+    assert (await asyncio.wait_for(room.turns.get(), 10))[0] == "What time is it?"
+    await room.close()
 
 
 async def test_an_avatar_that_may_not_be_stopped_hears_nothing_while_it_speaks(store: Store, tmp_path: Path) -> None:
