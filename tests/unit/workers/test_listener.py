@@ -343,6 +343,15 @@ async def test_what_is_not_meant_to_stop_it_lets_the_avatar_go_on(room: Room, wo
     assert await room.events("speech.interrupted") == []
 
 
+async def test_yes_at_the_end_of_what_the_avatar_says_is_an_answer(room: Room) -> None:
+    await room.speak()
+    await room.event("assistant.message")  # all of it is made
+    room.playout.write_cursor(Cursor(5, 1, 10_000_000))  # and nothing of it is left
+    room.recogniser.words = "Yes."
+    await room.hear(200, 1200)
+    assert (await asyncio.wait_for(room.turns.get(), 10))[0] == "Yes."
+
+
 async def test_a_recogniser_that_takes_for_ever_does_not_hold_the_avatar(store: Store, tmp_path: Path) -> None:
     config = msgspec.structs.replace(CONFIG, barge_in_wait_ms=300)
     room = await room_of(store, tmp_path, Answering(), config)
