@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 from typing import Any, Literal
@@ -13,44 +12,32 @@ from typing import Any, Literal
 import numpy as np
 from aiohttp import WSMsgType, web
 
+from .threaded_server import ThreadedServer
+
 KEY = "a-key-that-is-right"
+_PATH = "/api-ws/v1/inference"
 Failure = Literal["", "task-failed", "drop", "mute"]
 _BYTES_A_SECOND = 32_000
 _EVERY = _BYTES_A_SECOND // 4  # of sound, between results
 
 
-class DashScopeServer:
-    """In a thread. Loud sound is `sentences`, a word for each result; quiet sound is nothing."""
+class DashScopeServer(ThreadedServer):
+    """Loud sound is `sentences`, a word for each result; quiet sound is nothing."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sentences = ["What is the weather like today?"]
         self.failure: Failure = ""  # when the first second of sound has come
         self.tasks: list[dict[str, Any]] = []  # payloads of run-task
         self.asked = threading.Event()  # with the first of them
         self.received: list[int] = []  # bytes of sound of each task that has ended
-        self.base_url = ""
-        self._loop = asyncio.new_event_loop()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-        assert self._started.wait(10)
+    @property
+    def base_url(self) -> str:
+        return f"ws://{self.address}{_PATH}"
 
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        app = web.Application()
-        app.router.add_get("/api-ws/v1/inference", self._serve)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        self._loop.run_until_complete(runner.setup())
-        self._loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", 0).start())
-        self.base_url = f"ws://127.0.0.1:{runner.addresses[0][1]}/api-ws/v1/inference"
-        self._started.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(runner.cleanup())
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get(_PATH, self._serve)]
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Authorization") != f"Bearer {KEY}":

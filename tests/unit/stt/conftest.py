@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-import threading
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from aiohttp import web
 from opentalking.config import Settings
 from opentalking.types import Int16
 from tests.support.dashscope_server import KEY, DashScopeServer
+from tests.support.threaded_server import ThreadedServer
 
 QUESTION = Path(__file__).parents[2] / "conformance" / "weather.wav"  # "What is the weather like today?"
 
@@ -26,36 +25,20 @@ def question() -> Int16:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
-class Service:
-    """OpenAI's `/audio/transcriptions`, in a thread: it knows the question by its loudness, and keeps the forms."""
+class Service(ThreadedServer):
+    """OpenAI's `/audio/transcriptions`: it knows the question by its loudness, and keeps the forms."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.forms: list[dict[str, str]] = []
         self.status = 200
-        self.base_url = ""
-        self._loop = asyncio.new_event_loop()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-        assert self._started.wait(10)
+    @property
+    def base_url(self) -> str:
+        return f"http://{self.address}/v1"
 
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def _run(self) -> None:
-        app = web.Application()
-        app.router.add_post("/v1/audio/transcriptions", self._transcribe)
-        runner = web.AppRunner(app)
-        self._loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        self._loop.run_until_complete(site.start())
-        self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        self._started.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(runner.cleanup())
+    def routes(self) -> list[web.RouteDef]:
+        return [web.post("/v1/audio/transcriptions", self._transcribe)]
 
     async def _transcribe(self, request: web.Request) -> web.Response:
         form = await request.post()
