@@ -46,6 +46,7 @@ class Floor:
         self._paused_at = 0  # position in the microphone's stream
         self._spoken = ""
         self.cut_wanted = False  # ruled, and not begun
+        self.dismissed = False  # all that was said is known, and did not count
         self._asked = False  # for the words, while the speech lasts
 
     @property
@@ -88,6 +89,7 @@ class Floor:
             self.standing, self.cut_wanted = Standing.CUT, True
         elif ruling.act is Act.RESUME:
             self._go_on(ruling.reason)
+            self.dismissed = evidence.complete and not evidence.speaking
 
     def _is_answer(self) -> bool:
         """Whether "yes" means yes: the avatar has all but asked."""
@@ -120,7 +122,7 @@ class Floor:
     def over(self) -> None:
         """Nothing more is known of this speech."""
         self.give_up()
-        self.standing, self._generation, self._asked = Standing.FREE, 0, False
+        self.standing, self._generation, self._asked, self.dismissed = Standing.FREE, 0, False, False
 
     def _pause(self, activity: Activity) -> None:
         self.standing, self._paused_at, self._asked = Standing.PAUSED, activity.position, False

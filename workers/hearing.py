@@ -135,6 +135,9 @@ class Hearing:
     def _mind_the_floor(self) -> None:
         if self._floor.cut_wanted:
             self._start(self._floor.cut())
+        elif self._floor.dismissed and self._said is not None:  # what is said next is heard anew, and pauses anew
+            self._ends.drop()
+            self._drop()
 
     def _finish(self, said: _Said) -> None:
         """The turn is over; its words are on their way, if they are not here already."""

@@ -26,7 +26,7 @@ from workers.hearing import Commit, Find, Hearing
 log = logging.getLogger(__name__)
 
 _LONGEST_GAP = MODEL_RATE  # samples; a longer one is no pause in a turn
-_QUIET_S = 0.25  # without a packet: a microphone that was switched off sends none
+_QUIET_S = 0.8  # without a packet: a microphone that was switched off sends none; a network that halts, for less
 _TICK = MODEL_RATE // 10
 
 

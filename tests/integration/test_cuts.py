@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from opentalking.llm.conversation import CUT_MARK
 from tests.bench.receiver import LightReceiver
 from tests.integration.tones import MS_PER_CHARACTER, level
 from tests.support.client import Client
@@ -129,7 +128,7 @@ def check(cuts: list[Cut], receiver: LightReceiver) -> list[str]:
         heard, last = heard_of(cut, own), cut.history[-1]
         if cut.told["text"] != heard or not cut.told["interrupted"]:
             wrong.append(f"turn {number}: told {cut.told}, heard {heard!r}")
-        if heard and last != {"role": "assistant", "content": heard + CUT_MARK, "interrupted": True}:
+        if heard and last != {"role": "assistant", "content": heard, "interrupted": True}:
             wrong.append(f"turn {number}: remembered {last}, heard {heard!r}")
         if not heard and last["role"] != "user":
             wrong.append(f"turn {number}: remembered {last}, nothing was heard")

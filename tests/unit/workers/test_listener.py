@@ -343,6 +343,18 @@ async def test_what_is_not_meant_to_stop_it_lets_the_avatar_go_on(room: Room, wo
     assert await room.events("speech.interrupted") == []
 
 
+async def test_a_second_cough_makes_the_avatar_pause_again(room: Room) -> None:
+    await room.speak()
+    room.recogniser.words = "Mm."
+    for _ in range(2):
+        await room.hear(200)
+        assert room.playout.paused == 5
+        await room.hear(0, 500)
+        assert room.playout.paused == 0
+    await room.hear(0, 1500)
+    assert room.turns.empty()
+
+
 async def test_yes_at_the_end_of_what_the_avatar_says_is_an_answer(room: Room) -> None:
     await room.speak()
     await room.event("assistant.message")  # all of it is made
