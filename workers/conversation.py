@@ -112,14 +112,14 @@ class ConversationSession:
         asked = command.prompt if isinstance(command, Chat) else command.text
         trace.note("dispatched_ms")
         self._report.of(turn.generation)("speech.started", {"text": asked, "kind": trace.kind})
-        if command.generation < self.board.generation:  # interrupted before it began
-            self._report.never_began(turn)
-            return
-        self._report.begun(turn)
         if turn.kind == "chat":
             self._conversation.add_user(asked)
             self._keep_history()
             self._conversation.begin_assistant()
+        if command.generation < self.board.generation:  # interrupted before it began: it was asked all the same
+            self._report.never_began(turn)
+            return
+        self._report.begun(turn)
         self._turn, self._last_fragment = turn, None
         self._turn_over.clear()
         self._task = asyncio.create_task(self._run(turn, asked, tts, command.tts_voice or self.session.tts_voice))

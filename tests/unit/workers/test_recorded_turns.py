@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from opentalking.llm.conversation import Entry
 from opentalking.store import Heard, Seen, Speak, Store
 from tests.support.tone import ToneTTS
 from tests.unit.store.sessions import SID
@@ -53,6 +54,7 @@ async def test_a_turn_interrupted_before_it_began(recorded: Recorded, store: Sto
     await recorded.session.close()
     kept = await last_turn(store)
     assert (kept["generation"], kept["outcome"], kept["heard"]) == (1, "interrupted", "")
+    assert await store.history(SID, Entry) == [Entry("user", "Hello?")]  # it was asked all the same
     assert recorded.turns == [["chat", "interrupted", 1]]
 
 
