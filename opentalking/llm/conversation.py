@@ -18,6 +18,9 @@ from opentalking.llm.base import Message
 CUT_MARK = " —"  # ends what was heard of an interrupted reply, so that the model knows it did not finish
 
 
+_FORGET_SHARE = 4  # of the turns that are remembered, one in so many is forgotten when there are too many
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One remembered utterance, of the assistant's exactly what was heard; `interrupted` only there."""
 
@@ -77,8 +80,12 @@ class Conversation:
         return messages
 
     def _forget_old(self) -> None:
-        """Keep the newest question and at most `max_turns` turns before it; a turn starts at its question."""
+        """Keep the newest question and at most `max_turns` turns before it; a turn starts at its question.
+
+        Several at a time: a request that begins otherwise than the one before is read by the model from its beginning.
+        """
         questions = [position for position, entry in enumerate(self._entries) if entry.role == "user"]
         surplus = len(questions) - 1 - self._max_turns
         if surplus > 0:
-            del self._entries[: questions[surplus]]
+            at_once = max(surplus, self._max_turns // _FORGET_SHARE)
+            del self._entries[: questions[at_once]]

@@ -203,24 +203,22 @@ async def pauses(node: Node, count: int) -> dict[str, Any]:
     it does not notice, or that are taken for words, are counted."""
     decided, heard, unnoticed, cut = [], [], 0, 0
     async with offline_speaker(node) as client:
-        speaking = False
+        turn = 0
         for number in range(count):
-            if not speaking:
-                await _speak_on(client)
-                speaking = True
+            if _is_over(client, turn):
+                turn = await _speak_on(client)
             await asyncio.sleep(random.uniform(0.2, 0.6))
             before = len(client.events.seen)
             started_at, _ = await client.say(cough(seed=number % 4))
             try:
                 paused = client.events.seen[await client.events.find("speech.paused", after=before, timeout_s=3)][2]
             except TimeoutError:
-                unnoticed += 1
+                unnoticed += not _is_over(client, turn)  # else nobody spoke whom it could have stopped
                 continue
             decided.append((paused["at"] - paused["decided_at"]) * 1000)
             heard.append((paused["at"] - started_at) * 1000)
             over = await client.events.find(("speech.resumed", "speech.ended"), after=before)
-            speaking = client.events.seen[over][1] == "speech.resumed"
-            cut += not speaking
+            cut += client.events.seen[over][1] != "speech.resumed"
             await client.events.find("listening", lambda data: data["state"] == "listening", after=before)
     if not decided:
         raise RuntimeError(f"of {count} coughs, none was noticed")
@@ -234,9 +232,16 @@ async def pauses(node: Node, count: int) -> dict[str, Any]:
     }
 
 
-async def _speak_on(client: LightSpeaker) -> None:
-    turn = await client.call("POST", "/speak", {"text": LONG_TEXT})
-    await client.events.wait("speech.media_started", lambda data: data["generation"] == turn["generation"])
+async def _speak_on(client: LightSpeaker) -> int:
+    generation = int((await client.call("POST", "/speak", {"text": LONG_TEXT}))["generation"])
+    await client.events.wait("speech.media_started", lambda data: data["generation"] == generation)
+    return generation
+
+
+def _is_over(client: LightSpeaker, generation: int) -> bool:
+    """Whether that turn has ended; no turn has the number 0."""
+    ended = (data["generation"] for _, name, data in client.events.seen if name == "speech.ended")
+    return generation == 0 or generation in ended
 
 
 async def measure(turns: int, coughs: int) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from opentalking.llm.base import Message
@@ -44,6 +46,18 @@ def test_an_unfinished_reply_is_not_sent_along() -> None:
     conversation.add_user("one")
     conversation.begin_assistant()
     assert conversation.messages() == [Message("user", "one")]
+
+
+def test_turns_are_forgotten_several_at_a_time_so_that_most_requests_begin_like_the_one_before() -> None:
+    conversation, begins = Conversation("s", max_turns=8), []
+    for number in range(20):
+        conversation.add_user(f"q{number}")
+        begins.append(conversation.messages()[1].content.split("\n")[0])
+        conversation.begin_assistant()
+        conversation.commit_heard("a", interrupted=False)
+    changes = sum(before != after for before, after in pairwise(begins))
+    assert changes == 6, begins  # of 11 that would be
+    assert [number for number, begin in enumerate(begins) if number - int(begin[1:]) > 8] == []
 
 
 @pytest.mark.parametrize(
