@@ -34,7 +34,7 @@ _SILENT = 30  # amplitude of s16 that no microphone stays under while somebody s
 _REPETITION_PENALTY = 1.05  # at 1.0 a short utterance may come twice; at 1.1 a long one loses small words
 _TOKENS_PER_S, _SPARE_TOKENS = 8, 14  # fast speech has six or seven a second: a decoder that raves ends there
 _NO_SPEECH, _UNLIKELY = 0.6, -1.0  # both together: Whisper's own rule for "nobody spoke"
-_SURE = 0.8  # probability from which a language is kept for the rest of the utterance
+_SURE, _SURE_S = 0.8, 1.5  # probability from which, of so much sound, a language is kept for the rest of the utterance
 _END_S = 0.3  # what is timed to begin later than this before the end, or to end later than this after it, was not said
 _REPEATED = 0.8  # share of a sentence's words that were there before: it is the same one again
 _START, _TRANSCRIBE = "<|startoftranscript|>", "<|transcribe|>"
@@ -93,7 +93,7 @@ class WhisperModel:
             spoken = language
             if not spoken:
                 spoken, probability = self._model.detect_language(encoded)[0][0]
-                language = spoken if probability > _SURE else ""
+                language = spoken if probability > _SURE and len(pcm) >= _SURE_S * MODEL_RATE else ""
             prompt += [spoken, _TRANSCRIBE]
         most = _SPARE_TOKENS + int(_TOKENS_PER_S * len(pcm) / MODEL_RATE)
         (result,) = self._model.generate(

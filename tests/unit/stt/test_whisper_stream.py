@@ -173,6 +173,7 @@ def test_a_language_is_kept_when_it_is_sure(stt: Counting, question: Int16) -> N
     model = stt._loaded()
     assert model.understand(question, Understood()).language == "<|en|>"
     assert model.understand(question // 2, Understood(language="<|de|>")).language == "<|de|>"
+    assert model.understand(question[: MODEL_RATE // 2], Understood()).language == ""  # half a second proves nothing
 
 
 @pytest.mark.parametrize(
