@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 
 MOON = "How far is the moon from the earth, and how long would it take to walk there?"
 WEATHER = "What is the weather like today?"
-UNFINISHED, REST = "I would like to know how bread is made and", "which flour is the best for it."
+UNFINISHED, REST = "Please tell me more about the weather, because", "we want to go for a walk."
 THINKING_MS = 450
 REPLY = "[880] It is quite far."
 
