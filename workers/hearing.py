@@ -162,10 +162,17 @@ class Hearing:
             if meant:
                 known_at = said.known_wall or time.time()
                 await self._commit(text, Heard(heard.speech_ended_at, heard.vad_decision_at, known_at, time.time()))
-        except (STTError, TimeoutError, StoreError) as error:
-            self._floor.over()
-            message = str(error) or f"the recogniser took longer than {self._config.stt_timeout_s:g} s"
-            self._conversation.emit("error", {"code": "STT_FAILED", "message": message})
+        except TimeoutError:
+            self._failed(f"the recogniser took longer than {self._config.stt_timeout_s:g} s")
+        except (STTError, StoreError) as error:
+            self._failed(str(error))
+        except Exception as error:  # whatever an engine may raise: an avatar that holds still must go on
+            log.exception("%s: an utterance failed", self._conversation.session_id)
+            self._failed(str(error) or type(error).__name__)
+
+    def _failed(self, message: str) -> None:
+        self._floor.over()
+        self._conversation.emit("error", {"code": "STT_FAILED", "message": message})
 
     async def _words(self, said: _Said) -> str:
         """All that was said. However long that takes, the avatar is not held for longer than it may be."""

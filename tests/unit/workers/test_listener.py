@@ -364,6 +364,18 @@ async def test_yes_at_the_end_of_what_the_avatar_says_is_an_answer(room: Room) -
     assert (await asyncio.wait_for(room.turns.get(), 10))[0] == "Yes."
 
 
+@pytest.mark.parametrize("failure", [STTError("no credit left"), RuntimeError("no credit left")])
+async def test_a_recogniser_that_fails_lets_the_avatar_go_on(room: Room, failure: Exception) -> None:
+    await room.speak()
+    room.recogniser.answers_pauses, room.recogniser.failure = False, failure
+    await room.hear(200)
+    assert room.playout.paused == 5
+    await room.hear(0, 1200)
+    error = await room.event("error")
+    assert (error["code"], error["message"]) == ("STT_FAILED", "no credit left")
+    assert room.playout.paused == 0
+
+
 async def test_a_recogniser_that_takes_for_ever_does_not_hold_the_avatar(store: Store, tmp_path: Path) -> None:
     config = msgspec.structs.replace(CONFIG, barge_in_wait_ms=300)
     room = await room_of(store, tmp_path, Answering(), config)
