@@ -12,6 +12,7 @@ from opentalking.plugins import PluginError, load_class, with_plugins
 
 _ADAPTERS: dict[str, dict[str, str]] = {
     "portrait": {"local": "opentalking.models.portrait.adapter:PortraitAdapter"},
+    "wav2lip": {"local": "opentalking.models.wav2lip.adapter:Wav2LipAdapter"},
 }
 
 
