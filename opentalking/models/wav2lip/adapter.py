@@ -27,7 +27,7 @@ from opentalking.models.portrait.planes import planes, to_i420
 from opentalking.models.wav2lip.checkpoint import find_checkpoint, load_network
 from opentalking.models.wav2lip.mel import LOOKAHEAD_MS, FrameWindows
 from opentalking.models.wav2lip.paste import MODES, MaskStyle, MouthPaste
-from opentalking.models.wav2lip.references import Pads, Reference, read_references
+from opentalking.models.wav2lip.references import Pads, read_references
 from opentalking.types import FPS, FRAME_MS, MODEL_RATE, MODEL_SAMPLES, AudioChunk, Float32, UInt8, i420_shape
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ class Wav2LipAdapter:
     def __init__(self, configured: Settings | None = None) -> None:
         self._settings = configured or settings()
         self.max_batch = self._settings.wav2lip_batch_size
+        self._pads: Pads = (0, 0, 0, 0)
         self._synthesis: Synthesis | None = None
 
     def load_model(self, device: str) -> None:
@@ -125,6 +126,7 @@ class Wav2LipAdapter:
                 f"use {', '.join(MODES)}",
                 "not_configured",
             )
+        self._pads = _pads(self._settings.wav2lip_pads)
         checkpoint = find_checkpoint(self._settings)
         if importlib.util.find_spec("torch") is None:
             raise ModelError("wav2lip needs torch: pip install 'opentalking[torch]'", "local_adapter_missing")
@@ -140,9 +142,9 @@ class Wav2LipAdapter:
         style = self._style(bundle)
         pictures, crops, pastes = [], [], []
         most = self._settings.wav2lip_max_reference_frames
-        for reference in read_references(bundle, FaceFinder(), _pads(self._settings.wav2lip_pads), most):
+        for reference in read_references(bundle, FaceFinder(), self._pads, most):
             pictures.append(to_i420(reference.picture))
-            crops.append(_network_crop(reference, synthesis.side))
+            crops.append(network_crop(reference.picture, reference.box, synthesis.side))
             pastes.append(MouthPaste(reference, style))
         return Wav2LipAvatar(bundle.manifest.width, bundle.manifest.height, pictures, synthesis.faces(crops), pastes)
 
@@ -265,16 +267,11 @@ def _reference(prediction: Prediction, avatar: Wav2LipAvatar) -> int | None:
     return None if first is None else avatar.reference(first + prediction.index)
 
 
-def _network_crop(reference: Reference, side: int) -> UInt8:
-    """The face as the network takes it, BGR (side, side, 3)."""
-    left, top, right, bottom = reference.box
-    shrinks = (right - left) * (bottom - top) > side * side
-    crop = cv2.resize(
-        reference.picture[top:bottom, left:right],
-        (side, side),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
-    )
-    return np.asarray(crop, np.uint8)
+def network_crop(picture: UInt8, box: tuple[int, int, int, int], side: int) -> UInt8:
+    """The face in a picture as the network takes it, BGR (side, side, 3)."""
+    left, top, right, bottom = box
+    how = cv2.INTER_AREA if (right - left) * (bottom - top) > side * side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture[top:bottom, left:right], (side, side), interpolation=how), np.uint8)
 
 
 def _pads(setting: str) -> Pads:
