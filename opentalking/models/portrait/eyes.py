@@ -6,13 +6,10 @@ import cv2
 import numpy as np
 
 from opentalking.models.portrait.planes import to_i420
+from opentalking.models.portrait.shapes import LEFT_EYE, RIGHT_EYE
 from opentalking.types import Float32, UInt8
 
 LEVELS = (0.2, 0.5, 0.85, 1.0)  # how far the lid has come down
-
-# upper and lower lid from corner to corner, the person's right eye and left eye
-_RIGHT = ([33, 246, 161, 160, 159, 158, 157, 173, 133], [33, 7, 163, 144, 145, 153, 154, 155, 133])
-_LEFT = ([362, 398, 384, 385, 386, 387, 388, 466, 263], [362, 382, 381, 380, 374, 373, 390, 249, 263])
 
 Box = tuple[int, int, int, int]
 
@@ -24,7 +21,7 @@ def build_patches(
 
     `flat` is for drawn characters, whose outlines must not be stretched: an eye that is nearly shut is painted over."""
     boxes, patches = [], []
-    for upper, lower in (_RIGHT, _LEFT):
+    for upper, lower in (RIGHT_EYE, LEFT_EYE):
         lids = points[upper], points[lower]
         box = _box(np.concatenate(lids), eye_distance, bgr.shape[1], bgr.shape[0])
         boxes.append(box)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from opentalking.avatars.landmarks import LIP_LOWER_INNER_MID
-from opentalking.models.portrait import eyes, interior, motion
+from opentalking.models.portrait import eyes, motion, sprites
 from opentalking.models.portrait.fields import grid, thin_plate
 from opentalking.models.portrait.planes import to_i420
 from opentalking.models.portrait.shapes import (
@@ -32,14 +32,17 @@ from opentalking.models.portrait.shapes import (
     FittedShapes,
     fit_shapes,
 )
+from opentalking.models.portrait.sharpness import sharpened, softness
 from opentalking.models.portrait.visemes import SHAPES
 from opentalking.types import Float32, UInt8
 
-RIG_VERSION = 1  # raise when anything here or in what it calls changes: cached rigs are then rebuilt
+RIG_VERSION = 2  # raise when anything here or in what it calls changes: cached rigs are then rebuilt
 STEP = 4  # pixels between nodes of the mouth fields
 _TAPER_NODES = 6  # over this many nodes the mouth fields fade out at their border
 _SMOOTHING = 2.0  # px²
 _OPEN_MOUTH = 0.045  # inner lips further apart than this, in eye distances: the picture's mouth is open
+_CLOSED_UNSMILE = 0.35  # share of a smile that closing an open mouth takes back: a closed grin looks forced
+_UNSMILE = (("jawOpen", 1.3), ("mouthFunnel", 0.5), ("mouthPucker", 0.4))  # share that the shape at 1 takes back
 _SEAM_SEARCH = 0.035  # how far from the landmarks the dark line between closed lips is looked for, in eye distances
 
 
@@ -59,6 +62,8 @@ class Rig:
     teeth_upper: Float32  # (h, w, 4) centred YUV times alpha, and alpha
     teeth_lower: Float32
     tongue: Float32
+    teeth_at: Float32  # (2,) where the upper teeth are: column of their middle, first row
+    flesh: Float32  # (3,) centred YUV of what lies in the shade of the lips
     head: Float32  # (4, rows * columns * 2) roll, yaw, pitch, breath
     head_box: Float32  # x0, y0, x1, y1 outside of which the head fields are zero
     eye_boxes: Float32  # (2, 4)
@@ -70,19 +75,29 @@ def build_rig(bgr: UInt8, landmarks: Float32, drawn: bool = False) -> Rig:
     """The rig of a picture, uint8 BGR (height, width, 3) with even sides, and its landmarks (468, 3).
 
     `drawn` characters get one white band for teeth and painted lids."""
-    shapes = fit_shapes(landmarks)
     points = landmarks[:, :2]
+    soft_px = 0.0 if drawn else softness(bgr, points)
+    bgr = sharpened(bgr, soft_px)
+    shapes = fit_shapes(landmarks)
     closing, is_open = _closing(points, shapes)
-    moved = np.concatenate([shapes.displacements, closing[None]])
+    moved = np.concatenate([_unsmiling(points, shapes), closing[None]])
     box = _mouth_box(points, shapes.eye_distance, bgr.shape[1], bgr.shape[0])
     seam = _open_seam(points) if is_open else _closed_seam(bgr, points, shapes.eye_distance)
     seam_upper, seam_lower = moved[:, INNER_UPPER].copy(), moved[:, INNER_LOWER].copy()
     seam_upper[-1] = seam_lower[-1] = 0  # the seam is where the lips meet once closed
-    sprites = interior.build_sprites(bgr, landmarks, seam, drawn)
+    inside = sprites.build_sprites(
+        bgr,
+        landmarks,
+        seam,
+        eye_distance=shapes.eye_distance,
+        drawn=drawn,
+        is_open=is_open,
+        soft_px=soft_px,
+    )
     head, head_box = motion.build_fields(points, shapes.eye_distance, bgr.shape[1], bgr.shape[0])
     eye_boxes, (eye_right, eye_left) = eyes.build_patches(bgr, points, shapes.eye_distance, drawn)
     return Rig(
-        source=to_i420(bgr),
+        source=to_i420(_without_teeth(bgr, points) if is_open else bgr),
         roi=np.array(box, np.float32),
         upper=_mouth_field(points, moved, box, LOWER_LIP),
         lower=_mouth_field(points, moved, box, UPPER_LIP),
@@ -91,9 +106,11 @@ def build_rig(bgr: UInt8, landmarks: Float32, drawn: bool = False) -> Rig:
         seam_lower=seam_lower,
         eye_distance=np.array(shapes.eye_distance, np.float32),
         jaw_drop=shapes.displacements[SHAPES.index("jawOpen"), LIP_LOWER_INNER_MID, 1].reshape(()),
-        teeth_upper=sprites.teeth_upper,
-        teeth_lower=sprites.teeth_lower,
-        tongue=sprites.tongue,
+        teeth_upper=inside.teeth_upper,
+        teeth_lower=inside.teeth_lower,
+        tongue=inside.tongue,
+        teeth_at=inside.teeth_at,
+        flesh=inside.flesh,
         head=head,
         head_box=np.array(head_box, np.float32),
         eye_boxes=np.array(eye_boxes, np.float32),
@@ -157,12 +174,50 @@ def _closing(points: Float32, shapes: FittedShapes) -> tuple[Float32, bool]:
     ]
     sideways = (points[below, 0] - points[LOWER_LIP_MID, 0]) / (0.55 * shapes.eye_distance)
     closing[below] = 0.55 * closing[LIP_LOWER_INNER_MID] * np.exp(-(sideways**2))[:, None]
-    right, left = MOUTH_CORNERS
-    width = float(np.linalg.norm(points[right] - points[left])) / shapes.eye_distance
-    smile = float(np.clip((width - 0.53) / 0.12, 0, 1))
-    for shape, amount in (("mouthSmile", -0.28), ("mouthPucker", 0.10)):
-        closing += amount * smile * shapes.displacements[SHAPES.index(shape)]
+    closing += _CLOSED_UNSMILE * _smile(points, shapes) * _sober(shapes)
     return closing, True
+
+
+def _without_teeth(bgr: UInt8, points: Float32) -> UInt8:
+    """The picture with its open mouth filled from the lips around, darker inward: once closed, the lips meet in a soft
+    line instead of a row of crumbs of teeth. What an opening shows is drawn over it anyway."""
+    gap = np.zeros(bgr.shape[:2], np.uint8)
+    cv2.fillPoly(gap, [points[[*INNER_UPPER, *INNER_LOWER[-2:0:-1]]].round().astype(np.int32)], 255)
+    gap = np.asarray(cv2.dilate(gap, np.ones((3, 3), np.uint8)), np.uint8)
+    filled = cv2.inpaint(bgr, gap, 3, cv2.INPAINT_TELEA)
+    depth = cv2.GaussianBlur(np.clip(cv2.distanceTransform(gap, cv2.DIST_L2, 3) / 3, 0, 1), (0, 0), 0.8)
+    return np.asarray((filled * (1 - 0.5 * depth[..., None])).round(), np.uint8)
+
+
+def _smile(points: Float32, shapes: FittedShapes) -> float:
+    """How much the picture smiles, 0..1, by how far apart its mouth's corners are and how high above its middle."""
+    right, left = points[list(MOUTH_CORNERS)]
+    middle = (points[INNER_UPPER[5]] + points[INNER_LOWER[5]]) / 2
+    width = float(np.linalg.norm(right - left)) / shapes.eye_distance
+    lift = float(middle[1] - (right[1] + left[1]) / 2) / shapes.eye_distance
+    return float(
+        np.clip(0.65 * np.clip((width - 0.56) / 0.14, 0, 1) + 0.65 * np.clip((lift - 0.03) / 0.05, 0, 1) - 0.3, 0, 1)
+    )
+
+
+def _sober(shapes: FittedShapes) -> Float32:
+    """Displacement (468, 2) that takes a full smile back: corners down and in, cheeks with them."""
+    smile, pucker, stretch = (
+        shapes.displacements[SHAPES.index(s)] for s in ("mouthSmile", "mouthPucker", "mouthStretch")
+    )
+    return np.asarray(-0.42 * smile + 0.55 * pucker - 0.35 * stretch, np.float32)
+
+
+def _unsmiling(points: Float32, shapes: FittedShapes) -> Float32:
+    """The shapes, (10, 468, 2), those that open or round a mouth taking a smile back as well.
+
+    A jaw that opens under a grin makes a wide gape; people lose the smile on a wide vowel. As a part of the shape it
+    costs nothing a frame."""
+    displacements = shapes.displacements.copy()
+    sober = _smile(points, shapes) * _sober(shapes)
+    for shape, share in _UNSMILE:
+        displacements[SHAPES.index(shape)] += share * sober
+    return displacements
 
 
 def _open_seam(points: Float32) -> Float32:
