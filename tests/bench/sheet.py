@@ -86,7 +86,7 @@ def sheet(adapter: PortraitAdapter, avatar: PortraitAvatar, speech: Path | None)
         for viseme in VISEMES
     ]
     parts = [_grid(tiles)]
-    poses = [*range(30, 38), *range(60, 180, 15)]
+    poses = [*range(30, 38), 57, 58, 97, 105, 130, 131, 140, 190]
     parts.append(_grid([_tile(_picture(adapter, avatar, pose, None), eye_box, str(pose)) for pose in poses]))
     if speech is not None:
         mouths = mouths_in(speech, adapter, avatar)

@@ -1,6 +1,6 @@
 """The portrait model: one picture, warped to speak. Runs on one CPU core, a few milliseconds a frame.
 
-compose_frame:  still face ─ mouth warped in ─ teeth, tongue ─ blink ─ head moved ─> I420 in the slot
+compose_frame:  still face ─ mouth warped in ─ teeth, tongue ─ eyes ─ head moved ─> I420 in the slot
 idle_frame:     the same with the mouth of the picture; both give the same bytes for a mouth at rest
 """
 
@@ -153,7 +153,7 @@ class PortraitAdapter:
         if mouth is not None and moving:
             lines = avatar.lips.draw(mouth, face)
             draw_interior(avatar.rig, mouth, lines, face)
-        avatar.head.blink(pose, face)
+        avatar.head.eyes(pose, face)
         avatar.head.draw(pose, face, planes(out), mouth_alone=idle is not None)
 
     def _loaded_net(self) -> VisemeNet:

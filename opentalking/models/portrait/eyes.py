@@ -1,39 +1,114 @@
-"""Blinks: patches of the picture with the upper lid drawn over the eye, made once, ever more closed."""
+"""Eyes that are not those of the picture: patches for every glance and every lid, made once.
+
+    glance 0   (picture)  lid 1  lid 2  lid 3  lid 4
+    glance 1   open       lid 1  …                      a patch each but for the first
+    …
+
+On a bare face the lid's edge and lashes slide down and the skin above is stretched. Behind spectacles nothing may be
+stretched: there a lid is painted into the opening of the eye and all around it stays as it is, glare on the glass
+included. Drawn characters' outlines must not be stretched either: a nearly shut eye is painted over.
+"""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
+from opentalking.models.portrait.gaze import GLANCES, glancing
 from opentalking.models.portrait.planes import to_i420
-from opentalking.models.portrait.shapes import LEFT_EYE, RIGHT_EYE
+from opentalking.models.portrait.shapes import LEFT_EYE, NOSE_BRIDGE, NOSE_MID, RIGHT_EYE
 from opentalking.types import Float32, UInt8
 
 LEVELS = (0.2, 0.5, 0.85, 1.0)  # how far the lid has come down
+_STATES = 1 + len(LEVELS)
+PATCHES = len(GLANCES) * _STATES - 1
+
+_BRIDGE = 0.04  # contrast of a line across the nose, of the skin's luma, that only spectacles have
+_INNER_CORNERS = (133, 362)
 
 Box = tuple[int, int, int, int]
+
+
+def patch_of(glance: int, lid: int | None) -> int | None:
+    """Index of the patch that shows this glance under this lid (None: open); None if that is the picture itself."""
+    index = glance * _STATES + (0 if lid is None else 1 + lid)
+    return index - 1 if index else None
 
 
 def build_patches(
     bgr: UInt8, points: Float32, eye_distance: float, flat: bool = False
 ) -> tuple[list[Box], tuple[UInt8, UInt8]]:
-    """Boxes (x0, y0, x1, y1; even) and patches, uint8 (levels, I420 rows, I420 columns), of right and left eye.
+    """Boxes (x0, y0, x1, y1; even) and patches, uint8 (PATCHES, I420 rows, I420 columns), of right and left eye.
 
-    `flat` is for drawn characters, whose outlines must not be stretched: an eye that is nearly shut is painted over."""
+    `flat` is for drawn characters."""
+    behind_glass = not flat and wears_spectacles(bgr, points, eye_distance)
+    right, left = (_white_below(bgr, points[eye[1]], eye_distance) for eye in (RIGHT_EYE, LEFT_EYE))
+    pictures = glancing(bgr, points, eye_distance, (right, left) if flat else (0.0, 0.0), beyond=0.05 if flat else 0.0)
     boxes, patches = [], []
     for upper, lower in (RIGHT_EYE, LEFT_EYE):
         lids = points[upper], points[lower]
         box = _box(np.concatenate(lids), eye_distance, bgr.shape[1], bgr.shape[0])
+        x0, y0, x1, y1 = box
+        made: list[UInt8] = []
+        for picture in pictures:
+            made.append(picture[y0:y1, x0:x1])
+            for level in LEVELS:
+                if behind_glass:
+                    made.append(_veiled(picture, *lids, box, eye_distance, level))
+                elif flat and level > 0.6:
+                    made.append(_painted(picture, *lids, box, eye_distance))
+                else:
+                    made.append(_closed(picture, *lids, box, eye_distance, level))
         boxes.append(box)
-        levels = []
-        for level in LEVELS:
-            painted = flat and level > 0.6
-            patch = (
-                _painted(bgr, *lids, box, eye_distance) if painted else _closed(bgr, *lids, box, eye_distance, level)
-            )
-            levels.append(to_i420(patch))
-        patches.append(np.stack(levels))
+        patches.append(np.stack([to_i420(patch) for patch in made[1:]]))
     return boxes, (patches[0], patches[1])
+
+
+def wears_spectacles(bgr: UInt8, points: Float32, eye_distance: float) -> bool:
+    """Whether a line runs across the nose between the eyes, where bare skin has none."""
+    right, left = points[list(_INNER_CORNERS), 0]
+    columns = np.arange(int(right + 0.28 * (left - right)), int(left - 0.28 * (left - right)) + 1)
+    top = int(points[NOSE_BRIDGE, 1] - 0.08 * eye_distance)
+    bottom = int(points[NOSE_MID, 1])
+    luma = cv2.GaussianBlur(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), max(1, eye_distance / 70))
+    nose = luma[max(0, top) : bottom, columns]
+    # a bridge is bowed: a step counts for the rows around it as well
+    steps = cv2.dilate(np.abs(np.diff(nose, axis=0)), np.ones((2 * int(0.02 * eye_distance) + 1, 1), np.uint8))
+    return bool(np.median(steps, axis=1).max() > _BRIDGE * nose.mean())
+
+
+def _veiled(bgr: UInt8, upper: Float32, lower: Float32, box: Box, eye_distance: float, level: float) -> UInt8:
+    """The box with a lid painted over the upper `level` of the eye's opening, and nothing else touched."""
+    x0, y0, x1, y1 = box
+    patch = bgr[y0:y1, x0:x1].astype(np.float32)
+    xs, ys = np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)[:, None]
+    top, bottom = (np.interp(xs, lid[:, 0], lid[:, 1]) for lid in (upper, lower))
+    edge = top + (bottom - top) * level
+    inside = (xs > upper[0, 0]) & (xs < upper[-1, 0])
+    cover = np.clip(ys - top + 0.5, 0, 1) * np.clip(edge - ys + 0.5, 0, 1) * inside
+    # its skin runs from that above the eye to that below
+    reach = max(2, round(0.025 * eye_distance))
+    above, below = (_row(bgr, xs, at.astype(np.float32), reach) for at in (top - reach - 1, bottom + reach + 1))
+    down = np.clip((ys - top) / np.maximum(bottom - top, 1), 0, 1)[..., None]
+    lid = (above + (below - above) * down) * (1 + 0.08 * np.sin(np.pi * down))
+    lash = np.exp(-(((ys - edge) / (0.011 * eye_distance)) ** 2)) * inside * (0.5 * min(1.0, 2 * level))
+    lash = lash * np.clip(bottom - ys + 1, 0, 1) * np.clip(ys - top + 1, 0, 1)
+    glare = np.clip((patch[..., 1] / np.maximum(below[..., 1], 1) - 1.15) / 0.1, 0, 1)
+    cover = cover * (1 - cv2.GaussianBlur(glare, (0, 0), 0.7))
+    patch += (lid - patch) * cover[..., None]
+    patch *= 1 - lash[..., None]
+    return np.asarray(patch.round(), np.uint8)
+
+
+def _row(bgr: UInt8, xs: Float32, rows: Float32, reach: int) -> Float32:
+    """Colour around each column's row, (columns, 3), without detail."""
+    height = bgr.shape[0]
+    stacked = [
+        bgr[np.clip(rows.astype(int) + up, 0, height - 1), xs.astype(int)] for up in range(-reach // 2, reach // 2 + 1)
+    ]
+    return np.asarray(
+        cv2.GaussianBlur(np.median(stacked, axis=0)[None].astype(np.float32), (0, 0), 2.0 * reach)[0], np.float32
+    )
 
 
 def _box(lids: Float32, eye_distance: float, width: int, height: int) -> Box:

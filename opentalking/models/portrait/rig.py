@@ -4,7 +4,7 @@
                                        ├─ the line where the lips meet
                                        ├─ teeth and tongue at this mouth's size and light
                                        ├─ head fields (motion.py)
-                                       └─ closed-eye patches (eyes.py)
+                                       └─ patches of eyes that blink and glance (eyes.py)
 
 A rig is a plain set of arrays, so that cache.py can keep it on disk.
 """
@@ -67,7 +67,7 @@ class Rig:
     head: Float32  # (4, rows * columns * 2) roll, yaw, pitch, breath
     head_box: Float32  # x0, y0, x1, y1 outside of which the head fields are zero
     eye_boxes: Float32  # (2, 4)
-    eye_right: UInt8  # (levels, I420 of the box) the person's right eye, ever more closed
+    eye_right: UInt8  # (eyes.PATCHES, I420 of the box) the person's right eye under other glances and lids
     eye_left: UInt8
 
 
