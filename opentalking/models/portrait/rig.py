@@ -51,6 +51,7 @@ class Rig:
     """Arrays only. K = shapes + 1; the last row closes the mouth of a picture that shows it open (else zero)."""
 
     source: UInt8  # I420 of the picture
+    landmarks: Float32  # (468, 3) of the face in it
     roi: Float32  # x0, y0, x1, y1 of what the mouth moves, multiples of STEP apart, even
     upper: Float32  # (K, rows * columns * 2) displacement of everything but the lower lip, pixels
     lower: Float32  # the same of everything but the upper lip
@@ -98,6 +99,7 @@ def build_rig(bgr: UInt8, landmarks: Float32, drawn: bool = False) -> Rig:
     eye_boxes, (eye_right, eye_left) = eyes.build_patches(bgr, points, shapes.eye_distance, drawn)
     return Rig(
         source=to_i420(_without_teeth(bgr, points) if is_open else bgr),
+        landmarks=landmarks.astype(np.float32),
         roi=np.array(box, np.float32),
         upper=_mouth_field(points, moved, box, LOWER_LIP),
         lower=_mouth_field(points, moved, box, UPPER_LIP),
