@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _BACK = (0.45, 0.95)  # behind everything, as a share of the flesh in shade: at the upper lip, at the lower
 _FADE_FROM, _FADE_OVER = 0.007, 0.016  # opening at which the interior begins to appear, and over which; eye distances
-_EDGE = 1.8  # pixels over which lip turns into interior
+_EDGE = 0.015  # over which lip turns into interior, eye distances
 
 _LIP_SHADOW = 0.05  # how far down the upper lip's shadow reaches, eye distances
 _WIDE = 0.08  # opening that lets all light in, eye distances
@@ -47,7 +47,9 @@ def draw_interior(rig: Rig, mouth: Float32, lines: LipLines, face: Planes) -> No
     left, right = lines.x0 + first, min(width, lines.x0 + last)
     rows = np.arange(top, bottom, dtype=np.float32)[:, None]
 
-    show = np.clip((rows - upper) / _EDGE + 0.5, 0, 1) * np.clip((lower - rows) / _EDGE + 0.5, 0, 1)
+    edge = np.float32(_EDGE * rig.eye_distance)
+    show = np.clip((rows - upper) / edge + 0.5, 0, 1) * np.clip((lower - rows) / edge + 0.5, 0, 1)
+    show[:, 1:-1] = 0.5 * show[:, 1:-1] + 0.25 * (show[:, 2:] + show[:, :-2])  # toward the corners edges are steep
     show *= np.clip((opening[first:last] - fade_from) / fade_over, 0, 1)
     inside = _contents(rig, mouth, (left, top, right, bottom))
     shade = _shade(rows, upper, lower, float(rig.eye_distance))[..., None]

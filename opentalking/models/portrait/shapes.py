@@ -119,7 +119,11 @@ STEADY = (
     196,
     419,
 )
-_ROUNDER = (("jawOpen", 0.7), ("mouthFunnel", 0.45))
+_ROUNDER = (
+    ("jawOpen", 0.6, 0.7),
+    ("mouthFunnel", 0.45, 0.35),
+)  # shape, how round, how far the lip's outer edge follows
+_LOWER_OUTER = (146, 91, 181, 84, 17, 314, 405, 321, 375)
 _JAW_Y = 0.55  # points of the head above this move with the skull only: they carry the fit
 
 
@@ -148,14 +152,15 @@ def _rounder(moved: Float32, points: Float32) -> Float32:
     """The shapes, (10, 468, 2), whose lower lip hangs from its middle like a wedge made to hang like a bow.
 
     With few points across a lip the head's opening comes out pointed; lips under tension are round."""
-    for shape, power in _ROUNDER:
+    for shape, power, outer in _ROUNDER:
         down = moved[SHAPES.index(shape), :, 1]
         corners = np.interp(points[:, 0], points[INNER_LOWER][[0, -1], 0], down[INNER_LOWER][[0, -1]])
         drop = down[INNER_LOWER] - corners[INNER_LOWER]
         share = np.clip(drop / drop.max(), 0, 1)
         lift = drop.max() * share**power - np.maximum(drop, 0)
         lower = sorted(LOWER_LIP)
-        down[lower] += np.interp(points[lower, 0], points[INNER_LOWER, 0], lift)
+        follows = np.where(np.isin(lower, _LOWER_OUTER), outer, 1.0)
+        down[lower] += follows * np.interp(points[lower, 0], points[INNER_LOWER, 0], lift)
     return moved
 
 

@@ -114,10 +114,11 @@ def _with_gum(teeth: Float32, height: int = 60, under: int = 30) -> Float32:
 
 
 def _rounded(tongue: Float32) -> Float32:
-    """The tongue's back in shade and its rear edge out of sight: it is a hump, not a plate."""
-    down = np.linspace(0, 1, tongue.shape[0], dtype=np.float32)[:, None, None]
-    tongue[..., :3] *= 0.62 + 0.43 * np.minimum(down / 0.5, 1)
-    tongue[..., 3:] *= np.minimum(down / 0.14, 1)
+    """The tongue's back in shade and its rear edge out of sight: it is a hump with a furrow, not a plate."""
+    across = np.linspace(-1, 1, tongue.shape[1], dtype=np.float32)[None, :, None]
+    down = np.linspace(0, 1, tongue.shape[0], dtype=np.float32)[:, None, None] - 0.35 * across**2
+    tongue[..., :3] *= (0.62 + 0.43 * np.clip(down / 0.5, 0, 1)) * (1 - 0.14 * np.exp(-((across / 0.10) ** 2)))
+    tongue[..., 3:] *= np.clip(down / 0.2, 0, 1)
     return tongue
 
 
