@@ -42,10 +42,10 @@ def build_patches(
 
     `flat` is for drawn characters."""
     behind_glass = not flat and wears_spectacles(bgr, points, eye_distance)
-    right, left = (_white_below(bgr, points[eye[1]], eye_distance) for eye in (RIGHT_EYE, LEFT_EYE))
+    right, left = (_white_below(bgr, points[eye[1]], eye_distance, flat) for eye in (RIGHT_EYE, LEFT_EYE))
     pictures = glancing(bgr, points, eye_distance, (right, left) if flat else (0.0, 0.0), beyond=0.05 if flat else 0.0)
     boxes, patches = [], []
-    for upper, lower in (RIGHT_EYE, LEFT_EYE):
+    for (upper, lower), below in ((RIGHT_EYE, right), (LEFT_EYE, left)):
         lids = points[upper], points[lower]
         box = _box(np.concatenate(lids), eye_distance, bgr.shape[1], bgr.shape[0])
         x0, y0, x1, y1 = box
@@ -58,7 +58,7 @@ def build_patches(
                 elif flat and level > 0.6:
                     made.append(_painted(picture, *lids, box, eye_distance))
                 else:
-                    made.append(_closed(picture, *lids, box, eye_distance, level))
+                    made.append(_closed(picture, *lids, box, eye_distance, level, below))
         boxes.append(box)
         patches.append(np.stack([to_i420(patch) for patch in made[1:]]))
     return boxes, (patches[0], patches[1])
@@ -118,8 +118,12 @@ def _box(lids: Float32, eye_distance: float, width: int, height: int) -> Box:
     return x0, y0, min(width, int(high[0])), min(height, int(high[1]))
 
 
-def _closed(bgr: UInt8, upper: Float32, lower: Float32, box: Box, eye_distance: float, level: float) -> UInt8:
-    """The box with the lid `level` of the way down: lid edge and lashes slide, the skin above them is stretched."""
+def _closed(
+    bgr: UInt8, upper: Float32, lower: Float32, box: Box, eye_distance: float, level: float, below: float
+) -> UInt8:
+    """The box with the lid `level` of the way down, past the white `below` the landmarks in the end.
+
+    Lid edge and lashes slide, the skin above them is stretched."""
     x0, y0, x1, y1 = box
     xs, ys = np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)[:, None]
     top, bottom = (np.interp(xs, lid[:, 0], lid[:, 1]).astype(np.float32) for lid in (upper, lower))
@@ -127,7 +131,7 @@ def _closed(bgr: UInt8, upper: Float32, lower: Float32, box: Box, eye_distance: 
     # the corners meet anyway; in the middle the lid must pass all white that is still below the landmarks
     across = np.clip((xs - upper[0, 0]) / np.ptp(upper[:, 0]), 0, 1)
     bulge = (4 * across * (1 - across)) ** 0.25
-    reach = np.maximum(bottom - top, 0) + bulge * (1.3 * _white_below(bgr, lower, eye_distance) + 0.025 * eye_distance)
+    reach = np.maximum(bottom - top, 0) + bulge * (1.3 * below + 0.025 * eye_distance)
     travel = np.where(inside, reach * level, 0).astype(np.float32)
     travel = cv2.GaussianBlur(travel[None], (0, 0), eye_distance / 120)[0]
     edge, rigid = top + travel, 0.025 * eye_distance
@@ -140,8 +144,10 @@ def _closed(bgr: UInt8, upper: Float32, lower: Float32, box: Box, eye_distance: 
     return np.asarray(patch * (1 - lash[..., None]), np.float32).round().astype(np.uint8)
 
 
-def _white_below(bgr: UInt8, lower: Float32, eye_distance: float) -> float:
-    """How far the white of the eye reaches below the lower lid's landmarks, pixels: large eyes of drawn faces do."""
+def _white_below(bgr: UInt8, lower: Float32, eye_distance: float, flat: bool) -> float:
+    """How far the white of the eye reaches below the lower lid's landmarks, pixels: large eyes of drawn faces do.
+
+    On a photo what is white further down is a gleam of skin."""
     deepest = 0
     for share in (0.25, 0.75):
         x = int(lower[0, 0] + share * (lower[-1, 0] - lower[0, 0]))
@@ -149,7 +155,7 @@ def _white_below(bgr: UInt8, lower: Float32, eye_distance: float) -> float:
         blue = bgr[y : y + int(0.16 * eye_distance), x, 0].astype(int)  # skin is poor in blue, the white is not
         white = np.flatnonzero(blue > blue[-3:].mean() + 20)
         deepest = max(deepest, int(white[-1]) + 1 if len(white) else 0)
-    return float(deepest)
+    return float(deepest) if flat else min(float(deepest), 0.02 * eye_distance)
 
 
 def _painted(bgr: UInt8, upper: Float32, lower: Float32, box: Box, eye_distance: float) -> UInt8:
