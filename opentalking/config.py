@@ -177,6 +177,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     avatars_dir: Annotated[str, _doc("Folder of avatar bundles; empty: the packaged ones")] = ""
     default_avatar: Annotated[str, _doc("Avatar the page starts with")] = "presenter"
     default_model: Annotated[str, _doc("Model of a session that names none; empty: the avatar's own")] = ""
+    models_dir: Annotated[
+        str, _doc("Folder of downloaded weights: wav2lip/, quicktalk/ in it are looked for by name")
+    ] = "./models"
     model_plugins: Annotated[str, _doc("Further models, comma-separated name=module:Class")] = ""
     torch_device: Annotated[str, _doc("Device for neural models: auto, cpu, cuda:0")] = "auto"
 
