@@ -58,7 +58,7 @@ class ClipAvatar:
         self.idle_frames = 2 * len(self._frames) - 2
         self._canvas = np.empty_like(self.rest)
         self._mask = _mask(rig, self.width, self.height)
-        self._rim = _rim(self._mask, rig)
+        self.rim = _rim(self._mask, rig)  # (points, 2) of the reference where it joins the frame
 
     def draw(self, pose: int, mouth: Float32 | None, out: UInt8) -> None:
         """The idle picture of that pose, with the mouth `mouth`, (12,), if there is one."""
@@ -121,15 +121,15 @@ class ClipAvatar:
         return self._mask, half, half
 
     def _rim_samples(self, place: Float32, frame: Planes) -> tuple[Float32, Float32]:
-        """Centred-nowhere YUV of the reference at rest and of the frame along the rim, (points, 3) each."""
-        there = self._rim @ place[:, :2].T + place[:, 2]
+        """YUV of the reference at rest and of the frame along the rim, (points, 3) each."""
+        there = self.rim @ place[:, :2].T + place[:, 2]
         there = np.clip(there, 0, [self.width - 1, self.height - 1])
-        return _sampled(planes(self.rest), self._rim), _sampled(frame, there)
+        return _sampled(planes(self.rest), self.rim), _sampled(frame, there)
 
     def _rim_difference(self, place: Float32, frame: Planes) -> list[Float32]:
         """What to add to the reference's Y, U and V so that it meets the frame at the rim: a plane for each."""
         rest, seen = self._rim_samples(place, frame)
-        there = self._rim @ place[:, :2].T + place[:, 2]
+        there = self.rim @ place[:, :2].T + place[:, 2]
         middle, spread = there.mean(0), np.ptp(there, axis=0).max()
         system = np.column_stack([np.ones(len(there)), (there - middle) / spread])
         planes_of = np.linalg.lstsq(system, seen - rest, rcond=None)[0]

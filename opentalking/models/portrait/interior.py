@@ -77,11 +77,11 @@ def _contents(rig: Rig, mouth: Float32, box: tuple[int, int, int, int]) -> Float
     seam = float(rig.seam[len(INNER_UPPER) // 2, 1])
     x, y = middle - left, seam - top
     tongue_up, tongue_out = float(mouth[TONGUE_UP]), float(mouth[TONGUE_OUT])
-    _paste(inside, rig.tongue, x, y + jaw * (0.60 - 0.55 * tongue_up) - 0.02 * eye_distance)
+    _paste(inside, rig.tongue, x, y + jaw * (0.60 - 0.55 * tongue_up) - (0.02 + 0.03 * tongue_up) * eye_distance)
     funnel = 0.055 * eye_distance * float(mouth[FUNNEL])  # lips that reach forward cover more of the lower teeth
     _paste(inside, rig.teeth_lower, x, y + jaw * 0.74 + 0.035 * eye_distance + funnel)
     if tongue_out > 0.3:
-        _paste(inside, rig.tongue, x, y + jaw * 0.2)
+        _paste(inside, rig.tongue, x, y + jaw * 0.2 - 0.05 * eye_distance)
     _paste(inside, rig.teeth_upper, float(rig.teeth_at[0]) - left, float(rig.teeth_at[1]) - top)
     return inside
 
