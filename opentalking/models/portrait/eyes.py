@@ -4,9 +4,10 @@
     glance 1   open       lid 1  …                      a patch each but for the first
     …
 
-On a bare face the lid's edge and lashes slide down and the skin above is stretched. Behind spectacles nothing may be
-stretched: there a lid is painted into the opening of the eye and all around it stays as it is, glare on the glass
-included. Drawn characters' outlines must not be stretched either: a nearly shut eye is painted over.
+The lid's edge and lashes slide down and the skin above is stretched, as far up as it is bare: a brow or the rim of
+spectacles stays where it is. Where the rim is so near that there is no skin to stretch, a lid is painted into the
+opening of the eye and all around it stays as it is, glare on the glass included. Drawn characters' outlines must not be
+stretched either: a nearly shut eye is painted over.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ _STATES = 1 + len(LEVELS)
 PATCHES = len(GLANCES) * _STATES - 1
 
 _BRIDGE = 0.04  # contrast of a line across the nose, of the skin's luma, that only spectacles have
+_RIM = 0.125  # contrast above the lid, of the skin's luma over two pixels, that creases do not have
+_LASHES = 0.03  # how far above the lid's landmarks lashes and lid edge reach, eye distances
+_FOLD = 0.16  # how far above the lid skin is stretched at most, eye distances
+_NO_ROOM = 0.06  # a rim nearer than this leaves nothing to stretch, eye distances
 _INNER_CORNERS = (133, 362)
 
 Box = tuple[int, int, int, int]
@@ -49,16 +54,18 @@ def build_patches(
         lids = points[upper], points[lower]
         box = _box(np.concatenate(lids), eye_distance, bgr.shape[1], bgr.shape[0])
         x0, y0, x1, y1 = box
+        room = _FOLD * eye_distance if flat else _bare_above(bgr, lids[0], eye_distance)
+        painted_in = behind_glass and room < _NO_ROOM * eye_distance
         made: list[UInt8] = []
         for picture in pictures:
             made.append(picture[y0:y1, x0:x1])
             for level in LEVELS:
-                if behind_glass:
+                if painted_in:
                     made.append(_veiled(picture, *lids, box, eye_distance, level))
                 elif flat and level > 0.6:
                     made.append(_painted(picture, *lids, box, eye_distance))
                 else:
-                    made.append(_closed(picture, *lids, box, eye_distance, level, below))
+                    made.append(_closed(picture, *lids, box, eye_distance, level, below, room))
         boxes.append(box)
         patches.append(np.stack([to_i420(patch) for patch in made[1:]]))
     return boxes, (patches[0], patches[1])
@@ -75,6 +82,21 @@ def wears_spectacles(bgr: UInt8, points: Float32, eye_distance: float) -> bool:
     # a bridge is bowed: a step counts for the rows around it as well
     steps = cv2.dilate(np.abs(np.diff(nose, axis=0)), np.ones((2 * int(0.02 * eye_distance) + 1, 1), np.uint8))
     return bool(np.median(steps, axis=1).max() > _BRIDGE * nose.mean())
+
+
+def _bare_above(bgr: UInt8, upper: Float32, eye_distance: float) -> float:
+    """How far above the lid there is skin and neither brow nor rim, pixels, up to the height that a lid takes."""
+    left, right = upper[0, 0], upper[-1, 0]
+    xs = np.arange(int(left + 0.25 * (right - left)), int(right - 0.25 * (right - left)) + 1)
+    top = np.interp(xs, upper[:, 0], upper[:, 1]).astype(int)
+    luma = cv2.GaussianBlur(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), max(1, eye_distance / 70))
+    first, last = round(_LASHES * eye_distance), round(_FOLD * eye_distance)
+    rows = [np.clip(top - up, 1, len(luma) - 2) for up in range(first, last + 1)]
+    steps = np.array([np.median(np.abs(luma[row - 1, xs] - luma[row + 1, xs])) for row in rows])
+    skin = float(np.median([np.median(luma[row, xs]) for row in rows]))
+    calm = int(np.argmax(steps < _RIM * skin))  # past the lashes
+    rim = np.flatnonzero(steps[calm:] > _RIM * skin)
+    return 0.8 * (first + calm + int(rim[0])) if len(rim) else _FOLD * eye_distance
 
 
 def _veiled(bgr: UInt8, upper: Float32, lower: Float32, box: Box, eye_distance: float, level: float) -> UInt8:
@@ -119,11 +141,18 @@ def _box(lids: Float32, eye_distance: float, width: int, height: int) -> Box:
 
 
 def _closed(
-    bgr: UInt8, upper: Float32, lower: Float32, box: Box, eye_distance: float, level: float, below: float
+    bgr: UInt8,
+    upper: Float32,
+    lower: Float32,
+    box: Box,
+    eye_distance: float,
+    level: float,
+    below: float,
+    room: float,
 ) -> UInt8:
     """The box with the lid `level` of the way down, past the white `below` the landmarks in the end.
 
-    Lid edge and lashes slide, the skin above them is stretched."""
+    Lid edge and lashes slide, the skin above them is stretched over `room`, pixels."""
     x0, y0, x1, y1 = box
     xs, ys = np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)[:, None]
     top, bottom = (np.interp(xs, lid[:, 0], lid[:, 1]).astype(np.float32) for lid in (upper, lower))
@@ -135,7 +164,7 @@ def _closed(
     travel = np.where(inside, reach * level, 0).astype(np.float32)
     travel = cv2.GaussianBlur(travel[None], (0, 0), eye_distance / 120)[0]
     edge, rigid = top + travel, 0.025 * eye_distance
-    fold = top - 0.16 * eye_distance  # above this nothing moves
+    fold = top - room  # above this nothing moves
     above = fold + (ys - fold) * (top - rigid - fold) / (edge - rigid - fold)
     source = np.select([ys >= edge, ys >= edge - rigid, ys >= fold], [ys + 0 * edge, ys - travel, above], ys + 0 * edge)
     columns = np.broadcast_to(xs, source.shape)

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from opentalking.models.portrait.adapter import PortraitAvatar
-from opentalking.models.portrait.eyes import LEVELS, PATCHES, patch_of, wears_spectacles
+from opentalking.models.portrait.eyes import LEVELS, PATCHES, build_patches, patch_of, wears_spectacles
 from opentalking.models.portrait.gaze import GLANCES
-from opentalking.models.portrait.planes import planes
+from opentalking.models.portrait.planes import planes, to_i420
 from opentalking.models.portrait.shapes import LEFT_EYE, RIGHT_EYE
 from opentalking.types import UInt8
 
@@ -81,3 +81,23 @@ def test_behind_spectacles_a_lid_comes_down_and_the_frame_stays_as_it_is(spectac
             assert np.array_equal(planes(patch).y[around], picture[around])
         shut, dark = planes(lids_of(patches)[-1]).y, (opening == 1) & (picture < 60)
         assert np.median(shut[dark]) > np.median(picture[dark]) + 30, "the iris is still seen"
+
+
+def test_a_lid_slides_below_a_wide_rim_and_leaves_it_alone(presenter: PortraitAvatar) -> None:
+    """Round spectacles drawn onto the presenter."""
+    picture, points = bgr_of(presenter), presenter.rig.landmarks[:, :2]
+    e = float(presenter.rig.eye_distance)
+    rims = np.zeros(picture.shape[:2], np.uint8)
+    for lids in (RIGHT_EYE, LEFT_EYE):
+        middle = points[[*lids[0], *lids[1]]].mean(0).round().astype(int).tolist()
+        cv2.ellipse(rims, middle, (round(0.28 * e), round(0.155 * e)), 0, 0, 360, 1, 4)
+    picture[rims == 1] = (30, 25, 25)
+    boxes, sides = build_patches(picture, points, e)
+    for (x0, y0, x1, y1), patches in zip(boxes, sides, strict=True):
+        rim = cv2.dilate(rims[y0:y1, x0:x1], np.ones((3, 3), np.uint8)) == 1
+        above = np.arange(rim.shape[0])[:, None] < rim.shape[0] // 2
+        before = planes(to_i420(np.ascontiguousarray(picture[y0:y1, x0:x1]))).y.astype(int)
+        shut = planes(lids_of(patches)[-1]).y.astype(int)
+        assert (rim & above).sum() > 50
+        assert np.abs(shut - before)[rim & above].max() <= 2
+        assert np.abs(shut - before).max() > 60, "the lid did not move"
