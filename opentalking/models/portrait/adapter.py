@@ -111,12 +111,11 @@ class PortraitAdapter:
         teeth = manifest.metadata.get("portrait", {}).get("teeth", "rendered")
         if teeth not in ("rendered", "flat"):
             raise AvatarError(f"{bundle.id}/manifest.json: metadata.portrait.teeth: {teeth!r} is not rendered or flat")
-        key = rig_key(bundle.reference.read_bytes(), manifest.width, manifest.height, teeth == "flat")
+        filmed = manifest.metadata.get("reference_mode") == "frames"
+        key = rig_key(bundle.reference.read_bytes(), manifest.width, manifest.height, teeth == "flat", filmed)
         folder = (self._cache_dir or settings().cache_dir) / "portrait"
-        rig = cached_rig(folder, key, lambda: _make_rig(bundle, teeth == "flat"))
-        if manifest.metadata.get("reference_mode") == "frames":
-            return ClipAvatar(bundle, rig)
-        return PortraitAvatar(manifest.width, manifest.height, rig)
+        rig = cached_rig(folder, key, lambda: _make_rig(bundle, teeth == "flat", filmed))
+        return ClipAvatar(bundle, rig) if filmed else PortraitAvatar(manifest.width, manifest.height, rig)
 
     def open_stream(self, avatar: Avatar) -> PortraitStream:
         return PortraitStream(avatar, MouthTrack(self._loaded_net()))
@@ -168,7 +167,7 @@ class PortraitAdapter:
         return self._net
 
 
-def _make_rig(bundle: Bundle, flat_teeth: bool) -> Rig:
+def _make_rig(bundle: Bundle, flat_teeth: bool, filmed: bool) -> Rig:
     picture = cv2.imread(str(bundle.reference), cv2.IMREAD_COLOR)
     if picture is None:
         raise AvatarError(f"{bundle.id}/{bundle.reference.name}: not a picture that can be read")
@@ -179,7 +178,7 @@ def _make_rig(bundle: Bundle, flat_teeth: bool) -> Rig:
         raise AvatarError(
             f"{bundle.id}/{bundle.reference.name}: no face found; use a frontal portrait, face well visible"
         )
-    return build_rig(picture, finder.landmarks(picture, box), flat_teeth)
+    return build_rig(picture, finder.landmarks(picture, box), flat_teeth, filmed)
 
 
 def _covering(picture: UInt8, width: int, height: int) -> UInt8:

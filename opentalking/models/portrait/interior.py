@@ -49,10 +49,11 @@ def draw_interior(rig: Rig, mouth: Float32, lines: LipLines, face: Planes) -> No
 
     edge = np.float32(_EDGE * rig.eye_distance)
     show = np.clip((rows - upper) / edge + 0.5, 0, 1) * np.clip((lower - rows) / edge + 0.5, 0, 1)
-    show[:, 1:-1] = 0.5 * show[:, 1:-1] + 0.25 * (show[:, 2:] + show[:, :-2])  # toward the corners edges are steep
+    for _ in range(2):  # toward the corners edges are steep
+        show[:, 1:-1] = 0.5 * show[:, 1:-1] + 0.25 * (show[:, 2:] + show[:, :-2])
     show *= np.clip((opening[first:last] - fade_from) / fade_over, 0, 1)
     inside = _contents(rig, mouth, (left, top, right, bottom))
-    shade = _shade(rows, upper, lower, float(rig.eye_distance))[..., None]
+    shade = 1 - rig.gloom * (1 - _shade(rows, upper, lower, float(rig.eye_distance))[..., None])
     inside -= rig.flesh
     inside *= shade
     inside += rig.flesh

@@ -58,6 +58,7 @@ class Rig:
     tongue: Float32
     teeth_at: Float32  # (2,) where the upper teeth are: column of their middle, first row
     flesh: Float32  # (3,) centred YUV of what lies in the shade of the lips
+    gloom: Float32  # () how much of that shade there is, 0..1
     head: Float32  # (4, rows * columns * 2) roll, yaw, pitch, breath
     head_box: Float32  # x0, y0, x1, y1 outside of which the head fields are zero
     eye_boxes: Float32  # (2, 4)
@@ -65,13 +66,15 @@ class Rig:
     eye_left: UInt8
 
 
-def build_rig(bgr: UInt8, landmarks: Float32, drawn: bool = False) -> Rig:
+def build_rig(bgr: UInt8, landmarks: Float32, drawn: bool = False, filmed: bool = False) -> Rig:
     """The rig of a picture, uint8 BGR (height, width, 3) with even sides, and its landmarks (468, 3).
 
-    `drawn` characters get one white band for teeth and painted lids."""
+    `drawn` characters get one white band for teeth and painted lids. A soft picture is sharpened a little, unless it is
+    of a `filmed` person: it must look like the frames of the video."""
     points = landmarks[:, :2]
     soft_px = 0.0 if drawn else softness(bgr, points)
-    bgr = sharpened(bgr, soft_px)
+    if not filmed:
+        bgr = sharpened(bgr, soft_px)
     shapes = fit_shapes(landmarks)
     closed, is_open = closing(points, shapes)
     moved = np.concatenate([unsmiling(points, shapes), closed[None]])
@@ -106,6 +109,7 @@ def build_rig(bgr: UInt8, landmarks: Float32, drawn: bool = False) -> Rig:
         tongue=inside.tongue,
         teeth_at=inside.teeth_at,
         flesh=inside.flesh,
+        gloom=inside.gloom,
         head=head,
         head_box=np.array(head_box, np.float32),
         eye_boxes=np.array(eye_boxes, np.float32),

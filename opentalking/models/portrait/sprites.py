@@ -20,6 +20,7 @@ _SPRITE_WIDTH = 262  # pixels of the teeth pictures that span the inner mouth at
 _TONGUE_WIDTH = 241
 _GUM_BGR: Float32 = np.array((104, 108, 172), np.float32)
 _FLAT_TOOTH_BGR: Float32 = np.array((236, 242, 246), np.float32)
+_FLAT_GLOOM = 0.3
 _CHEEKS = (50, 280, 205, 425)  # landmarks on plain skin
 _LIPS = (0, 37, 267, 17, 84, 314)
 _SHADED: Float32 = np.array([0.26, 0.4, 0.9], np.float32)  # of a lip's luma and colour, what is left in deep shade
@@ -37,6 +38,7 @@ class Sprites:
     tongue: Float32
     teeth_at: Float32  # (2,) column of the upper teeth's middle and their first row, pixels of the picture
     flesh: Float32  # (3,) centred YUV that everything tends to in the shade of the lips
+    gloom: Float32  # () how much of that shade there is: drawings have flat light
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,12 @@ def build_sprites(
     elif not drawn:
         upper = _blurred(upper, soft_px)
     return Sprites(
-        upper, _blurred(lower, soft_px), _blurred(tongue, soft_px), np.array(at, np.float32), _flesh(bgr, points)
+        teeth_upper=upper,
+        teeth_lower=_blurred(lower, soft_px),
+        tongue=_blurred(tongue, soft_px),
+        teeth_at=np.array(at, np.float32),
+        flesh=_flesh(bgr, points),
+        gloom=np.array(_FLAT_GLOOM if drawn else 1.0, np.float32),
     )
 
 
