@@ -112,7 +112,8 @@ class PortraitAdapter:
         if teeth not in ("rendered", "flat"):
             raise AvatarError(f"{bundle.id}/manifest.json: metadata.portrait.teeth: {teeth!r} is not rendered or flat")
         filmed = manifest.metadata.get("reference_mode") == "frames"
-        key = rig_key(bundle.reference.read_bytes(), manifest.width, manifest.height, teeth == "flat", filmed)
+        made_from = bundle.reference.read_bytes(), manifest.width, manifest.height, teeth == "flat", filmed
+        key = bundle.id + "-" + rig_key(*made_from)  # by name, so that an avatar's rigs can be found and deleted
         folder = (self._cache_dir or settings().cache_dir) / "portrait"
         rig = cached_rig(folder, key, lambda: _make_rig(bundle, teeth == "flat", filmed))
         return ClipAvatar(bundle, rig) if filmed else PortraitAvatar(manifest.width, manifest.height, rig)
