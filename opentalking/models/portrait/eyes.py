@@ -7,7 +7,7 @@
 The lid's edge and lashes slide down and the skin above is stretched, as far up as it is bare: a brow or the rim of
 spectacles stays where it is. Where the rim is so near that there is no skin to stretch, a lid is painted into the
 opening of the eye and all around it stays as it is, glare on the glass included. Drawn characters' outlines must not be
-stretched either: a nearly shut eye is painted over.
+stretched either: their eyes are painted over from above.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def build_patches(
             for level in LEVELS:
                 if painted_in:
                     made.append(_veiled(picture, *lids, box, eye_distance, level))
-                elif flat and level > 0.6:
-                    made.append(_painted(picture, *lids, box, eye_distance))
+                elif flat:
+                    made.append(_painted(picture, *lids, box, eye_distance, level))
                 else:
                     made.append(_closed(picture, *lids, box, eye_distance, level, below, room))
         boxes.append(box)
@@ -187,19 +187,31 @@ def _white_below(bgr: UInt8, lower: Float32, eye_distance: float, flat: bool) ->
     return float(deepest) if flat else min(float(deepest), 0.02 * eye_distance)
 
 
-def _painted(bgr: UInt8, upper: Float32, lower: Float32, box: Box, eye_distance: float) -> UInt8:
-    """The box with the eye painted over in the colour of the skin above it, and one dark arc for the shut lid."""
+def _painted(bgr: UInt8, upper: Float32, lower: Float32, box: Box, eye_distance: float, level: float) -> UInt8:
+    """The box with a drawn eye painted over from above in the skin's colour, and a dark line where the lid ends."""
     x0, y0, x1, y1 = box
-    patch = bgr[y0:y1, x0:x1].copy()
+    patch = bgr[y0:y1, x0:x1].astype(np.float32)
     lids = np.concatenate([upper, lower])
     middle = (lids.min(0) + lids.max(0)) / 2 - [x0, y0]
     half_width = float(np.ptp(lids[:, 0])) / 2
-    dark = patch.reshape(-1, 3)[patch.sum(-1).argmin()].tolist()
-    lid = int(lids[:, 1].min() - 0.09 * eye_distance) - y0  # a row between eye and brow
-    skin = np.median(patch[max(0, lid)], axis=0).tolist()
-    centre = (round(middle[0] * 16), round(middle[1] * 16))
-    cover = (round(half_width * 1.32 * 16), round(0.16 * eye_distance * 16))
-    cv2.ellipse(patch, centre, cover, 0, 0, 360, skin, -1, cv2.LINE_AA, 4)
-    arc = (round(half_width * 1.18 * 16), round(0.05 * eye_distance * 16))
-    cv2.ellipse(patch, centre, arc, 0, 5, 175, dark, max(2, round(0.018 * eye_distance)), cv2.LINE_AA, 4)
-    return patch
+    dark = patch.reshape(-1, 3)[patch.sum(-1).argmin()].copy()
+    above = int(lids[:, 1].min() - 0.09 * eye_distance) - y0  # a row between eye and brow
+    skin = np.median(patch[max(0, above)], axis=0)
+    around = np.zeros(patch.shape[:2], np.uint8)
+    size = (round(half_width * 1.55), round(0.16 * eye_distance))
+    cv2.ellipse(around, middle.round().astype(int).tolist(), size, 0, 0, 360, 1, -1)
+    eye = (np.abs(patch - skin).max(-1) > 18) & (around == 1)
+    columns = np.flatnonzero(eye.any(0))
+    if len(columns) < 8:  # nothing there that stands out of the skin
+        return bgr[y0:y1, x0:x1]
+    top, bottom = eye.argmax(0)[columns], eye.shape[0] - 1 - eye[::-1].argmax(0)[columns]
+    across = np.polynomial.Polynomial.fit(columns, top + level * (bottom - top), 4)
+    xs, ys = np.arange(x1 - x0), np.arange(y1 - y0)[:, None]
+    edge = across(np.clip(xs, columns[0], columns[-1]))
+    grown = cv2.GaussianBlur(cv2.dilate(eye.astype(np.float32), np.ones((5, 5), np.uint8)), (0, 0), 0.8)
+    cover = grown * np.clip(edge - ys + 0.5, 0, 1)
+    thick = max(1.0, 0.013 * eye_distance)
+    line = np.clip(thick + 0.5 - np.abs(ys - edge), 0, 1) * ((xs >= columns[0]) & (xs <= columns[-1]))
+    patch += (skin - patch) * cover[..., None]
+    patch += (dark - patch) * line[..., None]
+    return np.asarray(patch.round(), np.uint8)
