@@ -182,6 +182,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "./models"
     model_plugins: Annotated[str, _doc("Further models, comma-separated name=module:Class")] = ""
     torch_device: Annotated[str, _doc("Device for neural models: auto, cpu, cuda:0")] = "auto"
+    quicktalk_asset_root: Annotated[
+        str, _doc("Folder of QuickTalk's files, with checkpoints/ in it; empty: quicktalk in models_dir")
+    ] = ""
+    quicktalk_threads: Annotated[Count, _doc("Threads of QuickTalk's lip network where it runs on the CPU")] = 1
 
     # media
     prebuffer_ms: Annotated[int, Meta(ge=0, le=480), _doc("Speech buffered before a turn starts to play, ms")] = 80

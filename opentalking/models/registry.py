@@ -12,6 +12,7 @@ from opentalking.plugins import PluginError, load_class, with_plugins
 
 _ADAPTERS: dict[str, dict[str, str]] = {
     "portrait": {"local": "opentalking.models.portrait.adapter:PortraitAdapter"},
+    "quicktalk": {"local": "opentalking.models.quicktalk.adapter:QuickTalkAdapter"},
 }
 
 
