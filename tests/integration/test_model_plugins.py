@@ -15,7 +15,7 @@ async def test_a_plugin_is_offered_and_chosen_like_the_packaged_model(node: Node
     async with watching(node.base) as client:
         offered = await client.request("GET", "/models")
         connected = {status["id"]: status["connected"] for status in offered["statuses"]}
-        assert connected == {"absent": False, "mirror": True, "portrait": True}
+        assert connected == {"absent": False, "mirror": True, "portrait": True, "quicktalk": False}
         session = await client.call("GET", "")
         assert (session["model"], session["avatar_id"]) == ("mirror", "presenter")
 
