@@ -1,7 +1,8 @@
 """Stand-ins of QuickTalk's files, which cannot be shipped: the same layout and signatures, made in a second.
 
 The network keeps the face as it is and darkens an ellipse at the mouth, the more the louder the vectors are, with a
-memory: half of its state stays from frame to frame. The encoder is a HuBERT of one layer with weights of chance.
+memory: half of its state stays from frame to frame. At rest it is a little dark, as no network draws a resting mouth
+just as the picture has it. The encoder is a HuBERT of one layer with weights of chance.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def write_network(path: Path, vectors: int = 10) -> None:
         "mouth": mouth.astype(np.float32)[None, None],
         "half": np.float32(0.5),
         "gain": np.float32(0.4),
+        "rest": np.float32(0.2),
         "low": np.float32(0),
         "high": np.float32(1),
         "first": np.array([4], np.int64),
@@ -76,7 +78,8 @@ def write_network(path: Path, vectors: int = 10) -> None:
         helper.make_node("Sub", ["cn", "level"], ["cn_out"]),
         helper.make_node("ReduceMean", ["hn_out"], ["memory"], keepdims=0),
         helper.make_node("Mul", ["memory", "gain"], ["driven"]),
-        helper.make_node("Tanh", ["driven"], ["dark"]),
+        helper.make_node("Add", ["driven", "rest"], ["darker"]),
+        helper.make_node("Tanh", ["darker"], ["dark"]),
         helper.make_node("Mul", ["mouth", "dark"], ["shade"]),
         helper.make_node("Slice", ["face", "first", "last", "channels"], ["whole"]),
         helper.make_node("Sub", ["whole", "shade"], ["open"]),
