@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .lips import Curve
+from .lips import Curve, rest_and_wide
 
 _FACE, _FACES = 160, 10  # pixels of a picture, pictures in a row
 _MOUTH, _MOUTHS = 200, 8
@@ -50,17 +50,18 @@ def _faces(name: str, film: Film) -> NDArray[np.uint8]:
 
 def _strips(film: Film) -> list[NDArray[np.uint8]]:
     opening = film.mouth.values
-    lasting = np.convolve(np.diff(opening), np.ones(3), "same")
-    moving = np.flatnonzero(opening > np.percentile(opening, 60))
-    return [_strip(film, int(at)) for at in (opening.argmax(), lasting.argmin(), moving[-1])]
+    changes = np.convolve(np.diff(opening), np.ones(3), "same")
+    rest, wide = rest_and_wide([film.mouth])
+    moving = np.flatnonzero(opening > rest + 0.3 * (wide - rest))
+    return [_strip(film, int(at)) for at in (opening.argmax(), changes.argmin(), moving[-1])]
 
 
 def _strip(film: Film, middle: int) -> NDArray[np.uint8]:
     first = min(max(0, middle - _MOUTHS // 2), len(film.pictures) - _MOUTHS)
+    half = 1.1 * float(np.median(np.linalg.norm(film.corners[:, 1] - film.corners[:, 0], axis=1)))
     shots = []
     for n in range(first, first + _MOUTHS):
-        corners = film.corners[n]
-        centre, half = corners.mean(0), 1.1 * float(np.linalg.norm(corners[1] - corners[0]))
+        centre = film.corners[n].mean(0)
         to_shot = np.array([[1, 0, half - centre[0]], [0, 1, half - centre[1]]]) * (_MOUTH / 2 / half)
         shots.append(cv2.warpAffine(_bgr(film.pictures[n]), to_shot, (_MOUTH, _MOUTH), flags=cv2.INTER_CUBIC))
     return np.asarray(np.concatenate(shots, axis=1), np.uint8)
