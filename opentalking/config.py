@@ -186,6 +186,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, _doc("Folder of QuickTalk's files, with checkpoints/ in it; empty: quicktalk in models_dir")
     ] = ""
     quicktalk_threads: Annotated[Count, _doc("Threads of QuickTalk's lip network where it runs on the CPU")] = 1
+    wav2lip_backend: Annotated[
+        Literal["local", "omnirt"],
+        _doc("Where wav2lip runs: local, in the inference process; omnirt, on another machine"),
+    ] = "local"
+    wav2lip_checkpoint: Annotated[
+        str, _doc("Weights of wav2lip (.pth, of 96, 256 or 384 pixels); empty: the best that is in models_dir")
+    ] = ""
+    wav2lip_batch_size: Annotated[Count, _doc("Frames that wav2lip paints in one pass, of all sessions")] = 8
+    wav2lip_cpu_threads: Annotated[Count, _doc("Threads of wav2lip when it runs on the CPU; never more than cores")] = 4
+    wav2lip_precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        _doc("Arithmetic of wav2lip; auto: half precision on CUDA, single on the CPU"),
+    ] = "auto"
+    wav2lip_compile: Annotated[bool, _doc("Compile wav2lip's network on CUDA; it starts later and runs faster")] = True
+    wav2lip_pads: Annotated[
+        str, _doc("Pixels added to a face that wav2lip found in a picture: top,bottom,left,right")
+    ] = "0,10,0,0"
+    wav2lip_max_reference_frames: Annotated[
+        int, Meta(ge=1, le=1500), _doc("Frames of an avatar's clip that wav2lip uses")
+    ] = 125
+    wav2lip_postprocess_mode: Annotated[
+        Literal["easy_improved", "opentalking_improved", "basic", "easy_enhanced"],
+        _doc("How wav2lip's mouth is laid into the picture; easy_enhanced is refused, for it needs GFPGAN"),
+    ] = "easy_improved"
+    wav2lip_easy_mask_dilation: Annotated[
+        float, Meta(ge=1, le=8), _doc("easy_improved: height of the mouth's patch, in heights of the lips")
+    ] = 2.5
+    wav2lip_easy_mask_feathering: Annotated[
+        float, Meta(ge=0, le=10), _doc("easy_improved: soft border of the patch, in tenths of the mouth's width")
+    ] = 2.0
 
     # media
     prebuffer_ms: Annotated[int, Meta(ge=0, le=480), _doc("Speech buffered before a turn starts to play, ms")] = 80

@@ -13,6 +13,7 @@ from opentalking.plugins import PluginError, load_class, with_plugins
 _ADAPTERS: dict[str, dict[str, str]] = {
     "portrait": {"local": "opentalking.models.portrait.adapter:PortraitAdapter"},
     "quicktalk": {"local": "opentalking.models.quicktalk.adapter:QuickTalkAdapter"},
+    "wav2lip": {"local": "opentalking.models.wav2lip.adapter:Wav2LipAdapter"},
 }
 
 

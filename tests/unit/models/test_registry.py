@@ -12,12 +12,12 @@ from opentalking.models.registry import create_adapter, list_models
 
 def test_a_plugin_is_a_model_like_the_packaged_ones() -> None:
     settings = Settings(model_plugins="another=opentalking.models.portrait.adapter:PortraitAdapter")
-    assert list_models(settings) == ["another", "portrait", "quicktalk"]
+    assert {"another", "portrait"} < set(list_models(settings))
     assert isinstance(create_adapter("another", settings), PortraitAdapter)
 
 
 def test_an_unknown_model_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ModelError, match="unknown model 'wax'; known: portrait, quicktalk"):
+    with pytest.raises(ModelError, match="unknown model 'wax'; known: portrait"):
         create_adapter("wax", Settings())
 
 
@@ -28,6 +28,6 @@ def test_a_plugin_written_wrongly_is_named() -> None:
 
 def test_a_plugin_that_cannot_be_imported_is_named_when_it_is_asked_for() -> None:
     settings = Settings(model_plugins="wax=no_such_module:Wax")
-    assert list_models(settings) == ["portrait", "quicktalk", "wax"]
+    assert "wax" in list_models(settings)
     with pytest.raises(ModelError, match="no_such_module:Wax cannot be imported"):
         create_adapter("wax", settings)
