@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from abc import ABC, abstractmethod
 
 from aiohttp import web
 
 
-class ThreadedServer(ABC):
-    """Between `start` and `stop` it serves `routes` on loopback, at `http://{address}`."""
+class ThreadedServer:
+    """Between `start` and `stop` it serves `routes`, or an `app`, on loopback, at `http://{address}`."""
 
     address = ""
 
@@ -19,8 +18,15 @@ class ThreadedServer(ABC):
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    @abstractmethod
-    def routes(self) -> list[web.RouteDef]: ...
+    def routes(self) -> list[web.RouteDef]:
+        """What is served, unless `app` is overridden."""
+        return []
+
+    def app(self) -> web.Application:
+        """Made on the server's own loop."""
+        app = web.Application()
+        app.add_routes(self.routes())
+        return app
 
     def start(self) -> None:
         self._thread.start()
@@ -31,9 +37,7 @@ class ThreadedServer(ABC):
         self._thread.join(10)
 
     def _run(self) -> None:
-        app = web.Application()
-        app.add_routes(self.routes())
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(self.app(), shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
         self._loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", 0).start())
         self.address = f"127.0.0.1:{runner.addresses[0][1]}"
