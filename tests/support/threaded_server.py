@@ -12,6 +12,7 @@ class ThreadedServer:
     """Between `start` and `stop` it serves `routes`, or an `app`, on loopback, at `http://{address}`."""
 
     address = ""
+    port = 0  # any free one, unless it is set before `start`
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -39,7 +40,7 @@ class ThreadedServer:
     def _run(self) -> None:
         runner = web.AppRunner(self.app(), shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
-        self._loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", 0).start())
+        self._loop.run_until_complete(web.TCPSite(runner, "127.0.0.1", self.port).start())
         self.address = f"127.0.0.1:{runner.addresses[0][1]}"
         self._started.set()
         self._loop.run_forever()

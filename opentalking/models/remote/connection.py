@@ -99,6 +99,7 @@ class Connection:
         self._answered_at = 0.0
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._given_up: asyncio.Future[None] | None = None
+        self._spoilt: set[int] = set()  # turns whose pictures cannot be used though all have come
         self._task: asyncio.Task[None] | None = None
         self._post(self._start)
 
@@ -116,9 +117,9 @@ class Connection:
         """Turns before this one are not wanted any more."""
         self._post(self._forget, turn)
 
-    def give_up(self, why: str) -> None:
-        """What the server sends is of no use: begin anew."""
-        self._post(self._give_up, why)
+    def give_up(self, turn: int, why: str) -> None:
+        """What the server sent for this turn is of no use: begin anew."""
+        self._post(self._give_up, turn, why)
 
     def close(self) -> None:
         self._post(self._close)
@@ -148,9 +149,12 @@ class Connection:
         self._timelines.clear()
         self._stirred.set()
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, turn: int, why: str) -> None:
         if self._given_up is not None and not self._given_up.done():
+            self._spoilt = {turn}
             self._given_up.set_exception(WireError(why))
+        else:
+            self._listener.lost(turn, self._error(WireError(why)))
 
     def _close(self) -> None:
         self._loop.create_task(self._say_goodbye())
@@ -172,7 +176,7 @@ class Connection:
                     failures = 0
                     await self._converse(geometry)
             except Exception as error:  # whatever it is: a turn must not be waited for, and the next may work
-                self._lose(ModelError(self._sentence(error), f"{self._endpoint.backend}_unavailable"))
+                self._lose(self._error(error))
             failures += 1
             await self._pause(failures)
 
@@ -295,7 +299,8 @@ class Connection:
     def _lose(self, error: ModelError) -> None:
         """All turns in progress are over, and those that wait behind them."""
         self._socket = None
-        turns = sorted({*self._timelines, *self._chunker.turns})
+        turns = sorted({*self._timelines, *self._chunker.turns, *self._spoilt})
+        self._spoilt = set()
         _log.log(logging.WARNING if turns else logging.INFO, "%s", error)
         self._timelines.clear()
         self._chunker.forget()
@@ -304,6 +309,9 @@ class Connection:
             self._oldest_turn = max(self._oldest_turn, turns[-1] + 1)
         for turn in turns:
             self._listener.lost(turn, error)
+
+    def _error(self, error: Exception) -> ModelError:
+        return ModelError(self._sentence(error), f"{self._endpoint.backend}_unavailable")
 
     def _sentence(self, error: Exception) -> str:
         """What happened, for a person; never a header or what may be secret in an address."""
@@ -336,7 +344,8 @@ def _ending(socket: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage 
     """How a connection ended, in words."""
     if message is not None and message.type is aiohttp.WSMsgType.BINARY:
         return "pictures"
-    error = socket.exception()
-    if error is not None:
-        return f"the connection broke: {error}"
+    if socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+        return f"the server sent more than {wire.MAX_MESSAGE_BYTES // 1_000_000} MB at once"
+    if socket.exception() is not None or socket.close_code in (None, aiohttp.WSCloseCode.ABNORMAL_CLOSURE):
+        return "the connection broke"
     return f"the server closed the connection (code {socket.close_code})"

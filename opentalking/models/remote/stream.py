@@ -177,8 +177,7 @@ class RemoteStream(Listener):
             if self._newest is None or self._newest[0] is not jpeg:  # a slower server's picture stays for several slots
                 self._newest = jpeg, decode_jpeg(jpeg, *self._size)
         except WireError as error:
-            self._lose(number, ModelError(str(error), "omnirt_unavailable"))
-            self._connected.give_up(str(error))
+            self._connected.give_up(number, str(error))
             return
         with self._lock:
             turn = self._turns.get(number)
