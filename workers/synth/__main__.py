@@ -16,7 +16,7 @@ from pathlib import Path
 import uvloop
 from aiohttp import web
 
-from opentalking.config import Settings, load_settings
+from opentalking.config import Settings, SettingsError, load_settings
 from opentalking.models.adapter import LateAdapter, ModelAdapter, ModelError
 from opentalking.models.device import choose_device
 from opentalking.models.registry import create_adapter
@@ -28,10 +28,14 @@ _log = logging.getLogger("synth")
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT. Exit code 1: the model cannot be served, or the port is taken."""
+    """Serve until SIGTERM or SIGINT. Exit code 1: the model cannot be served, or the port is taken; 2: a setting."""
     with tempfile.TemporaryDirectory(prefix="opentalking-synth-") as folder:
         os.environ["OPENTALKING_RUN_DIR"] = folder  # adapters keep what they prepare below it: nothing of it stays
-        config = load_settings()
+        try:
+            config = load_settings()
+        except SettingsError as error:
+            print(f"opentalking synth-server: {error}", file=sys.stderr)
+            return 2
         logging.basicConfig(level=config.log_level, format="%(asctime)s synth %(levelname)s %(name)s: %(message)s")
         logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
         try:
