@@ -104,7 +104,8 @@ async def run(effort: Effort, ring_quick: bool) -> dict[str, Any]:
             figures["interrupt_stale_samples"] = stale
             figures |= await skew.measure(node, effort.skew_s)
             for avatar in await lipsync.avatars(node.base) if effort.every_avatar else [DEFAULT_AVATAR]:
-                found, _ = await lipsync.measure(node.base, avatar, lipsync.TEXTS[: effort.lip_texts], natural=())
+                natural = lipsync.NATURAL if effort.every_avatar else ()
+                found, _ = await lipsync.measure(node.base, avatar, lipsync.TEXTS[: effort.lip_texts], natural)
                 figures |= found
             figures |= measures.memory(node)
     return figures | await spoken.measure(effort.spoken, effort.coughs)

@@ -79,7 +79,7 @@ OTHER_SPEECH = (  # some seconds each; repeated as long as need be
 )
 NATURAL = (
     "Good morning and welcome to our little museum. Behind me you can see a painting of a harbour at noon. "
-    "The artist worked on it for more than a month."
+    "The artist worked on it for more than a month.",
 )
 
 
@@ -230,7 +230,7 @@ async def measure(
     base: str,
     avatar: str,
     texts: Sequence[str] = TEXTS,
-    natural: Sequence[str] = (NATURAL,),
+    natural: Sequence[str] = NATURAL,
 ) -> tuple[dict[str, Any], list[Turn]]:
     """Of one avatar of a running node: flat keys, and the turns that they were made of."""
     with decoding():

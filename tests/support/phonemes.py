@@ -10,7 +10,6 @@ import ctypes
 from dataclasses import dataclass
 from functools import cache
 
-import espeakng_loader
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,6 +90,8 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 def _library() -> tuple[ctypes.CDLL, int]:
     """Initialised anew each time: whoever else of this process did so last may have asked for no events."""
+    import espeakng_loader
+
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _PHONEME_EVENTS)
     assert rate > 0

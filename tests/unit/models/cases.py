@@ -31,9 +31,9 @@ from tests.unit.models.driver import Driver
 
 @dataclass(frozen=True)
 class Case:
-    """`registered` are the names in the registry that it stands for, none if it is not of the package. `tolerance` is how
-    many levels (0..255) a picture may differ from what should be the same: 0, but for arithmetic that depends on the
-    batch."""
+    """`registered` are the names in the registry that it stands for, none if it is not of the package. `tolerance`: by
+    how many levels (0..255) a picture may differ from what should be the same: 0, but for arithmetic that depends on
+    the batch."""
 
     name: str
     registered: tuple[str, ...]
