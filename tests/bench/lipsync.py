@@ -26,8 +26,8 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ from ..support.llm_server import LLMServer
 from ..support.node import Node
 from ..support.phonemes import JAW_STEP_S, Phonetic, pronounce
 from ..support.watcher import decoding
-from .lips import PICTURE_S, Curve, agreement, closures, loudness, rest_and_wide
+from .lips import PICTURE_S, Array, Curve, agreement, closures, loudness, rest_and_wide
 from .lipsync_sheet import Film, write_sheet
 
 CACHE = Path("~/.cache/opentalking-bench").expanduser()
@@ -51,7 +51,9 @@ RATE = 48_000
 AFTER_MS = 1400  # heard after the end of a turn
 STILL_AFTER_S = 0.2
 _HOP_S = 0.005  # of the spectra by which a sentence is looked for
-_LEAST_ALIKE = 0.7  # correlation of spectra with which it counts as found
+_WHOLE_ALIKE = 0.9  # correlation of spectra with which it counts as found whole
+_LEAST_ALIKE = 0.7  # and with which its pieces do
+_PIECE_S, _LONGEST_STALL_S = 0.5, 1.5
 
 GATES: dict[str, tuple[str, float]] = {  # of 20 s of speech; offset_ms is bounded either way
     "offset_ms": ("<=", 80),
@@ -83,32 +85,48 @@ NATURAL = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A sentence, or of one that was stalled a piece: from `start` to `end` of it, heard at `at`; all in seconds."""
+
+    sentence: Phonetic
+    start: float
+    end: float
+    at: float
+
+
 @dataclass(frozen=True)
 class Turn:
-    """One turn as it was received. `sentences`: what was said, with the time of its first sample; empty if that is not
-    known. `sound` is int16 at 48 kHz from `start` on; `speech` the time of the first and last of it that is loud."""
+    """One turn as it was received. `pieces`: what was said, and when on the clock; empty if that is not known. `sound`
+    is int16 at 48 kHz from `start` on; `speech` the time of the first and last of it that is loud."""
 
     mouth: Curve
     sound: NDArray[np.int16]
     start: float
     speech: tuple[float, float]
-    sentences: tuple[tuple[Phonetic, float], ...]
+    pieces: tuple[Piece, ...]
     film: Film
 
     def loudness(self) -> Curve:
         return _within(loudness(self.sound, RATE, self.start), *self.speech)
 
     def jaw(self) -> Curve:
-        """Of the phonemes, from the first sentence to the end of the last."""
-        times = np.arange(self.sentences[0][1], self.speech[1], JAW_STEP_S)
+        """Of the phonemes, from the first sentence to the end of the last; at rest where nothing was said."""
+        times = np.arange(self.pieces[0].at, self.speech[1], JAW_STEP_S)
         values = np.zeros(len(times))
-        for sentence, start in self.sentences:
-            jaw = sentence.jaw()
-            values += np.interp(times, start + np.arange(len(jaw)) * JAW_STEP_S, jaw, left=0, right=0)
+        for piece in self.pieces:
+            within = (times >= piece.at) & (times < piece.at + piece.end - piece.start)
+            jaw = piece.sentence.jaw()
+            values[within] = np.interp(times[within] - piece.at + piece.start, np.arange(len(jaw)) * JAW_STEP_S, jaw)
         return Curve(times, values)
 
     def bilabials(self) -> list[float]:
-        return [start + moment for sentence, start in self.sentences for moment in sentence.bilabials()]
+        return [
+            piece.at + moment - piece.start
+            for piece in self.pieces
+            for moment in piece.sentence.bilabials()
+            if piece.start <= moment < piece.end
+        ]
 
     def stillness(self) -> float:
         """Deviation of the opening once the sound is over."""
@@ -149,32 +167,64 @@ def _turn(
         openings.append(mouth_opening(points))
         places.append(points[[61, 291], :2])
     mouth = Curve(np.array([at for at, _ in pictures]) + PICTURE_S / 2, np.array(openings))
-    found = tuple((sentence, start + at) for sentence, at in zip(said, locate(said, sound), strict=True))
+    found = tuple(replace(piece, at=start + piece.at) for piece in locate(said, sound))
     film = Film(mouth, [picture for _, picture in pictures], np.array(places))
     return Turn(mouth, sound, start, speech, found, film)
 
 
-def locate(said: Sequence[Phonetic], sound: NDArray[np.int16]) -> list[float]:
-    """Seconds into `sound`, int16 at 48 kHz, at which each sentence begins, by how its spectrum goes: the voice does
-    not give the same waveform twice. Raises ValueError if one is not found: then something else was said."""
+def locate(said: Sequence[Phonetic], sound: NDArray[np.int16]) -> list[Piece]:
+    """Where in `sound`, int16 at 48 kHz, each sentence is, by how its spectrum goes: the voice does not give the same
+    waveform twice. A sentence is whole unless the path stalled in it; then it is found in pieces, each a little later.
+
+    Raises ValueError if one is not found: then something else was said."""
     heard = _spectrum(sound, RATE)
-    found, begin = [], 0
+    found: list[Piece] = []
+    begin = 0
     for number, sentence in enumerate(said):
-        wanted = _spectrum(sentence.pcm, sentence.rate)
-        alike = np.array(
-            [_alike(heard[at : at + len(wanted)], wanted) for at in range(begin, len(heard) - len(wanted))]
-        )
-        best = int(alike.argmax()) if len(alike) else 0
-        if not len(alike) or alike[best] < _LEAST_ALIKE:
-            raise ValueError(f"sentence {number + 1} of {len(said)} was not heard: {alike.max(initial=0):.2f} alike")
-        around = np.arange(max(0, best - 1), min(len(alike), best + 2))
-        weights = np.maximum(alike[around] - alike[around].min() + 1e-6, 0)
-        found.append((begin + float(np.average(around, weights=weights))) * _HOP_S)
-        begin += best + len(wanted) // 2
+        wanted = _spectrum(sentence.pcm[: round(sentence.spoken * sentence.rate)], sentence.rate)
+        at, alike = _find(wanted, heard[begin:])
+        pieces = [Piece(sentence, 0, sentence.spoken, begin * _HOP_S + at)]
+        if alike < _WHOLE_ALIKE:
+            pieces = list(_pieces(sentence, wanted, heard, begin))
+            alike = _alike(np.concatenate([_cut(heard, piece) for piece in pieces])[: len(wanted)], wanted)
+        if alike < _LEAST_ALIKE:
+            raise ValueError(f"sentence {number + 1} of {len(said)} was not heard: {alike:.2f} alike")
+        found += pieces
+        begin = round((pieces[-1].at + (pieces[-1].end - pieces[-1].start) / 2) / _HOP_S)
     return found
 
 
-def _spectrum(pcm: NDArray[np.int16], rate: int) -> NDArray[np.float64]:
+def _pieces(sentence: Phonetic, wanted: Array, heard: Array, begin: int) -> Iterator[Piece]:
+    """The sentence in pieces of _PIECE_S, none earlier than the one before leaves it, none later by more than
+    _LONGEST_STALL_S."""
+    hops, last = round(_PIECE_S / _HOP_S), len(heard)
+    for start in range(0, len(wanted), hops):
+        piece = wanted[start : start + hops]
+        at, _ = _find(piece, heard[begin:last])
+        yield Piece(sentence, start * _HOP_S, min(start + hops, len(wanted)) * _HOP_S, begin * _HOP_S + at)
+        begin += round(at / _HOP_S) + len(piece) - 2
+        last = begin + hops + round(_LONGEST_STALL_S / _HOP_S)
+
+
+def _find(wanted: Array, heard: Array) -> tuple[float, float]:
+    """(seconds, likeness) of the place in `heard` that is most like `wanted`; (0, 0) if it is too short."""
+    alike = np.array([_alike(heard[at : at + len(wanted)], wanted) for at in range(len(heard) - len(wanted) + 1)])
+    if not len(alike):
+        return 0.0, 0.0
+    best = int(alike.argmax())
+    around = np.arange(max(0, best - 1), min(len(alike), best + 2))
+    weights = alike[around] - alike[around].min() + 1e-6
+    return float(np.average(around, weights=weights)) * _HOP_S, float(alike[best])
+
+
+def _cut(heard: Array, piece: Piece) -> Array:
+    """What was heard where the piece was found; silence beyond the end."""
+    start, length = round(piece.at / _HOP_S), round((piece.end - piece.start) / _HOP_S)
+    cut = heard[start : start + length]
+    return np.pad(cut, ((0, length - len(cut)), (0, 0)))
+
+
+def _spectrum(pcm: NDArray[np.int16], rate: int) -> Array:
     """Levels of bands of 200 Hz up to 4 kHz in windows of 20 ms every _HOP_S, dB above a floor: (n, 20)."""
     window = rate // 50
     starts = (np.arange(0, (len(pcm) - window) / rate, _HOP_S) * rate).astype(int)
@@ -183,7 +233,7 @@ def _spectrum(pcm: NDArray[np.int16], rate: int) -> NDArray[np.float64]:
     return np.maximum(10 * np.log10(power / window + 1e-12) + 70, 0)
 
 
-def _alike(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def _alike(one: Array, other: Array) -> float:
     """Correlation of two spectra over time and bands."""
     a, b = one - one.mean(), other - other.mean()
     return float((a * b).sum() / max(np.sqrt(np.square(a).sum() * np.square(b).sum()), 1e-9))

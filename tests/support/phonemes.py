@@ -54,6 +54,11 @@ class Phonetic:
     rate: int
     phonemes: tuple[Phoneme, ...]
 
+    @property
+    def spoken(self) -> float:
+        """Seconds to the end of the last phoneme that is no pause."""
+        return max(phoneme.end for phoneme in self.phonemes if not phoneme.name.startswith("_"))
+
     def jaw(self) -> NDArray[np.float64]:
         """Openness 0..1 every JAW_STEP_S from the beginning."""
         curve = np.zeros(int(len(self.pcm) / self.rate / JAW_STEP_S) + 1)

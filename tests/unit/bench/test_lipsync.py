@@ -26,7 +26,21 @@ def received(*starts_s: float) -> NDArray[np.int16]:
 
 def test_sentences_are_found_in_what_was_received() -> None:
     said = [pronounce(sentence, end_pause=True) for sentence in SENTENCES]
-    assert locate(said, received(0.4321, 4.2)) == pytest.approx([0.4321, 4.2], abs=0.006)
+    found = locate(said, received(0.4321, 4.2))
+    assert [piece.at for piece in found] == pytest.approx([0.4321, 4.2], abs=0.006)
+    assert [piece.sentence for piece in found] == said
+
+
+def test_a_sentence_that_was_stalled_is_found_in_pieces() -> None:
+    said = [pronounce(sentence, end_pause=True) for sentence in SENTENCES]
+    whole, at, stall = received(0.4, 4.2), 48_000, 12_000
+    stalled = np.concatenate([whole[:at], np.zeros(stall, np.int16), whole[at:-stall]])
+    found = locate(said, stalled)
+    assert found[-1].at == pytest.approx(4.2 + 0.25, abs=0.006)
+    for piece in found:
+        late = 0.25 if 0.4 + piece.start > 1.0 else 0.0
+        struck = 0.4 + piece.start < 1.0 < 0.4 + piece.end
+        assert struck or piece.sentence is said[1] or piece.at - piece.start == pytest.approx(0.4 + late, abs=0.02)
 
 
 def test_a_sentence_that_was_not_said_is_not_found() -> None:
