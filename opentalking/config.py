@@ -194,7 +194,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, _doc("Weights of wav2lip (.pth, of 96, 256 or 384 pixels); empty: the best that is in models_dir")
     ] = ""
     wav2lip_batch_size: Annotated[Count, _doc("Frames that wav2lip paints in one pass, of all sessions")] = 8
-    wav2lip_cpu_threads: Annotated[Count, _doc("Threads of wav2lip when it runs on the CPU; never more than cores")] = 4
+    wav2lip_cpu_threads: Annotated[
+        Count,
+        _doc("Threads of wav2lip on the CPU; those that wait for each other on busy cores are far slower than one"),
+    ] = 1
     wav2lip_precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
         _doc("Arithmetic of wav2lip; auto: half precision on CUDA, single on the CPU"),

@@ -10,8 +10,6 @@ import numpy as np
 from opentalking.avatars.landmarks import FaceFinder, mouth_opening
 from opentalking.types import Float32, UInt8
 
-_MOST_LAG = 10  # frames
-
 
 def openings(frames: Sequence[UInt8]) -> Float32:
     """Opening of the mouth in each I420 frame, in eye distances; all show one face that hardly moves."""
@@ -24,10 +22,10 @@ def openings(frames: Sequence[UInt8]) -> Float32:
     return np.array(measured, np.float32)
 
 
-def lag_and_correlation(measured: Float32, known: Float32) -> tuple[int, float]:
-    """By how many frames `measured` follows `known` where they correlate best, and how well they do there."""
-    lags = range(-_MOST_LAG, _MOST_LAG + 1)
-    inner = slice(_MOST_LAG, len(known) - _MOST_LAG)
+def lag_and_correlation(measured: Float32, known: Float32, most: int = 10) -> tuple[int, float]:
+    """By how many frames, `most` at most, `measured` follows `known` where they correlate best, and how well there."""
+    lags = range(-most, most + 1)
+    inner = slice(most, len(known) - most)
     found = [float(np.corrcoef(np.roll(measured, -lag)[inner], known[inner])[0, 1]) for lag in lags]
     best = int(np.argmax(found))
     return lags[best], found[best]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +34,7 @@ class Synthesis:
                 torch._dynamo.config.suppress_errors = True  # without a compiler it is slower, not broken
                 self._network = torch.compile(self._network)
         else:
-            torch.set_num_threads(min(settings.wav2lip_cpu_threads, os.cpu_count() or 1))
+            torch.set_num_threads(settings.wav2lip_cpu_threads)
         log.info("wav2lip: the network of %d pixels on %s in %s", side, device, self._precision)
 
     def sizes_to_warm(self, most: int) -> list[int]:

@@ -15,6 +15,8 @@ from opentalking.models.adapter import BatchingAdapter, ModelError
 from opentalking.models.registry import create_adapter
 from opentalking.models.wav2lip.adapter import Prediction, Wav2LipAdapter, Wav2LipAvatar, Wav2LipStream
 from opentalking.types import MODEL_RATE, MODEL_SAMPLES, AudioChunk, UInt8, i420_shape
+from tests.support.lips import lag_and_correlation
+from tests.support.wav2lip_puppet import write_puppet
 from tests.unit.models.wav2lip.bundles import clip, copied
 
 
@@ -91,6 +93,30 @@ def test_the_picture_follows_the_sound(adapter: Wav2LipAdapter, presenter: Wav2L
     silent = spoken(adapter, adapter.open_stream(presenter), quiet)
     loud = spoken(adapter, adapter.open_stream(presenter), noise(2, seed=4))
     assert np.abs(painted(silent[:1]) - painted(loud[:1])).mean() > 5
+
+
+def test_a_mouth_that_opens_by_loudness_does_so_in_the_frame_that_sounds(tmp_path: Path) -> None:
+    """With weights that are known to mean just that; silence then leaves the face as it was."""
+    checkpoint = write_puppet(tmp_path / "wav2lip.pth")
+    adapter = Wav2LipAdapter(Settings(wav2lip_checkpoint=str(checkpoint), wav2lip_cpu_threads=1))
+    adapter.load_model("cpu")
+    checkpoint.unlink()
+    avatar = adapter.load_avatar(PACKAGED / "presenter")
+    loud = np.array([0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0], np.float32)
+    chunks = [
+        AudioChunk((part.data * level).astype(np.int16), MODEL_RATE)
+        for part, level in zip(noise(18, 3), loud, strict=True)
+    ]
+    stream, out, idle, opened = adapter.open_stream(avatar), frame(avatar), frame(avatar), []
+    adapter.idle_frame(avatar, 0, idle)
+    for prediction in spoken(adapter, stream, chunks):
+        adapter.compose_frame(stream, 0, prediction, out)
+        darker = idle[:512].astype(int) - out[:512]
+        opened.append(np.count_nonzero(darker.max(1) > 40))
+    lag, correlation = lag_and_correlation(np.array(opened, np.float32), loud, most=3)
+    assert lag == 0 and correlation > 0.7
+    assert max(opened) > 10 and opened[-1] == 0
+    assert np.abs(idle.astype(int) - out).mean() < 0.1
 
 
 def test_only_the_mouth_of_the_idle_frame_changes(adapter: Wav2LipAdapter, presenter: Wav2LipAvatar) -> None:

@@ -54,6 +54,6 @@ def test_arithmetic_is_as_set_and_single_on_the_cpu(wish: str, expected: torch.d
     assert network.arithmetic == expected
 
 
-def test_threads_are_as_set_but_no_more_than_cores() -> None:
+def test_threads_are_as_set() -> None:
     synthesis()
     assert torch.get_num_threads() == 1
