@@ -101,8 +101,8 @@ class StrictServer(ThreadedServer):
             working.cancel()
 
     async def _answer(self, socket: web.WebSocketResponse, pcm: Int16) -> None:
-        while not self.answering.is_set():  # the test's thread sets it
-            await asyncio.sleep(0.002)
+        if not self.answering.is_set():
+            await asyncio.to_thread(self.answering.wait, 60)
         if self.flashhead:
             await socket.send_json({"type": "metrics", "queue": 0})
         failure, self.failure = self.failure, ""

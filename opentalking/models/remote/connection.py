@@ -150,11 +150,12 @@ class Connection:
         self._stirred.set()
 
     def _give_up(self, turn: int, why: str) -> None:
-        if self._given_up is not None and not self._given_up.done():
-            self._spoilt = {turn}
-            self._given_up.set_exception(WireError(why))
-        else:
+        given_up = self._given_up
+        if given_up is None or given_up.done() or turn < self._oldest_turn:
             self._listener.lost(turn, self._error(WireError(why)))
+            return
+        self._spoilt = {turn}
+        given_up.set_exception(WireError(why))
 
     def _close(self) -> None:
         self._loop.create_task(self._say_goodbye())

@@ -72,7 +72,7 @@ def test_the_face_is_the_local_ones_but_for_jpeg(serve: Serve, connect: Connect,
     driver = connect(serve(portrait), avatar="drawn")
     found = driver.speak(np.stack([chunk.data for chunk in chunks]))
     assert len(found) == len(mouths) == len(chunks)
-    assert (driver.adapter.chunk_ms, driver.adapter.lookahead_ms) == (320, portrait.lookahead_ms)
+    assert (driver.adapter.chunk_ms, driver.adapter.lookahead_ms) == (40, portrait.lookahead_ms)
     ours = np.empty(i420_shape(avatar.width, avatar.height), np.uint8)
     for pose, (mouth, prediction) in enumerate(zip(mouths, found, strict=True)):
         portrait.compose_frame(stream, pose, mouth, ours)
@@ -148,7 +148,9 @@ def test_several_messages_are_on_their_way_at_once(serve: Serve, connect: Connec
     model.let.release(100)
 
 
-def test_a_picture_without_a_face_is_refused_in_words(serve: Serve, connect: Connect, portrait: PortraitAdapter) -> None:
+def test_a_picture_without_a_face_is_refused_in_words(
+    serve: Serve, connect: Connect, portrait: PortraitAdapter
+) -> None:
     grey = bytes(cv2.imencode(".png", np.full((512, 512, 3), 128, np.uint8))[1].tobytes())
     driver = connect(serve(portrait))
     refused = _refused_opening(driver, grey)
@@ -189,7 +191,7 @@ def test_a_model_that_fails_is_told_without_its_insides(serve: Serve, connect: C
         def infer(self, features: Any, stream: Any) -> list[tuple[int, int, int]]:
             raise RuntimeError("/srv/weights/secret.pt: CUDA error")
 
-    with pytest.raises(ModelError, match="refused: the model failed on this machine; its log says why$"):
+    with pytest.raises(ModelError, match=r"refused: the model failed on this machine; its log says why$"):
         connect(serve(Broken())).speak(tones(pitches(1)))
 
 
