@@ -256,6 +256,9 @@ async def test_a_client_of_the_original_gets_what_it_expects(serve: Serve) -> No
             assert shows(await client.ask(tones(hertz)), hertz)
         await client.socket.send_str('{"type":"config_update","config":{}}')
         assert await client.socket.receive_json() == {"type": "config_ok"}
+        await client.socket.send_str('{"type":"close"}')
+        assert await client.socket.receive_json() == {"type": "close_ok"}
+        assert (await client.socket.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
 async def test_flashheads_client_gets_its_own_words(serve: Serve) -> None:
