@@ -6,7 +6,8 @@ delays both directions by half of the round trip. The same turn is drawn by the 
     ours      sound goes as soon as the server is idle, several messages at once, pictures come when they are due
     strict    as the original does: messages of --slices pictures, one request and one answer at a time
 
-Figures are for a turn whose sound is there at once: until its first picture, and ms a frame over all of it.
+Figures are for a turn whose sound is there at once: until its first picture, ms a frame over all of it, and ms of CPU
+a frame in this process: what the machine pays that has the session (the relay's part in it, if there is one).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import numpy as np
 
@@ -33,6 +35,7 @@ from tests.support.late import LateDriver
 from tests.support.synth_process import SynthProcess
 
 TURNS = 5
+Figures: TypeAlias = tuple[float, float, float]
 
 
 def main() -> None:
@@ -42,18 +45,15 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=28, help="pictures of a strict answer")
     options = parser.parse_args()
     sound = (np.random.default_rng(0).standard_normal((options.slots, 640)) * 4000).astype(np.int16)
-    first, each = _local(sound)
-    print(f"local    {'':11}first {first:6.1f} ms   {each:5.2f} ms a frame")
+    print(f"local    {'':11}{_shown(_local(sound))}")
     with SynthProcess("--as", "wav2lip") as server:
         for rtt_ms in options.rtt_ms:
             with _relayed(server.base, rtt_ms / 2000) as base:
                 for name, slices in (("ours", None), ("strict", options.slices)):
-                    first, each = _remote(base, sound, slices)
-                    print(f"{name:8} RTT {rtt_ms:4.0f} ms  first {first:6.1f} ms   {each:5.2f} ms a frame", flush=True)
+                    print(f"{name:8} RTT {rtt_ms:4.0f} ms{_shown(_remote(base, sound, slices))}", flush=True)
 
 
-def _local(sound: Int16) -> tuple[float, float]:
-    """Least ms until the first picture is drawn, and ms a frame."""
+def _local(sound: Int16) -> Figures:
     with TemporaryDirectory() as folder:
         adapter = PortraitAdapter(cache_dir=Path(folder))
         adapter.load_model("cpu")
@@ -61,18 +61,19 @@ def _local(sound: Int16) -> tuple[float, float]:
         return _least([_turn(adapter, adapter.open_stream(avatar), sound, avatar) for _ in range(TURNS)])
 
 
-def _turn(adapter: ModelAdapter, stream: object, sound: Int16, avatar: object) -> tuple[float, float]:
-    out, began, first, pose = np.empty(i420_shape(512, 512), np.uint8), time.perf_counter(), 0.0, 0
+def _turn(adapter: ModelAdapter, stream: object, sound: Int16, avatar: object) -> Figures:
+    out, first, pose = np.empty(i420_shape(512, 512), np.uint8), 0.0, 0
+    began, spent = time.perf_counter(), time.process_time()
     for slot in [*sound, None]:
         chunk = None if slot is None else AudioChunk(slot, MODEL_RATE)
         for prediction in adapter.infer(adapter.extract_features(chunk, stream), stream):
             adapter.compose_frame(stream, pose % 200, prediction, out)
             pose += 1
             first = first or time.perf_counter() - began
-    return first * 1000, (time.perf_counter() - began) * 1000 / len(sound)
+    return _figures(first, began, spent, len(sound))
 
 
-def _remote(base: str, sound: Int16, slices: int | None) -> tuple[float, float]:
+def _remote(base: str, sound: Int16, slices: int | None) -> Figures:
     adapter = RemoteAdapter("wav2lip", "omnirt", Settings(omnirt_endpoint=base))
     avatar = adapter.load_avatar(PACKAGED / "presenter")
     if slices is not None:
@@ -84,31 +85,49 @@ def _remote(base: str, sound: Int16, slices: int | None) -> tuple[float, float]:
     figures = []
     for _ in range(TURNS):
         driver.adapter.reset(driver.stream)
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         driver.speak(sound)
-        figures.append((driver.first_s * 1000, (time.perf_counter() - began) * 1000 / len(sound)))
+        figures.append(_figures(driver.first_s, began, spent, len(sound)))
     driver.close()
     return _least(figures)
 
 
-def _least(figures: list[tuple[float, float]]) -> tuple[float, float]:
+def _figures(first_s: float, began: float, spent: float, frames: int) -> Figures:
+    each_ms = 1000 / frames
+    return first_s * 1000, (time.perf_counter() - began) * each_ms, (time.process_time() - spent) * each_ms
+
+
+def _least(figures: list[Figures]) -> Figures:
     """Of a busy machine: nearest to what it takes alone."""
-    firsts, each = zip(*figures, strict=True)
-    return min(firsts), min(each)
+    first, each, cpu = (min(column) for column in zip(*figures, strict=True))
+    return first, each, cpu
+
+
+def _shown(figures: Figures) -> str:
+    first, each, cpu = figures
+    return f"  first {first:6.1f} ms   {each:5.2f} ms a frame   {cpu:5.2f} ms of CPU here"
 
 
 @contextmanager
 def _relayed(base: str, delay_s: float) -> Iterator[str]:
-    """Another address of the same server, each direction later by so much."""
+    """Another address of the same server, each direction later by so much; without delay its own."""
+    if not delay_s:
+        yield base
+        return
     host, _, port = base.removeprefix("http://").partition(":")
     loop, ready, address = asyncio.new_event_loop(), threading.Event(), [""]
+
+    relays: set[asyncio.Task[None]] = set()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
             loop.call_later(delay_s, writer.write, data)
         loop.call_later(delay_s, writer.close)
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relays.add(loop.create_task(join(reader, writer)))
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(host, int(port))
         await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
 
@@ -123,10 +142,9 @@ def _relayed(base: str, delay_s: float) -> Iterator[str]:
     assert ready.wait(10)
 
     async def end() -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
+        for task in relays:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*relays, return_exceptions=True)
 
     yield address[0]
     asyncio.run_coroutine_threadsafe(end(), loop).result(10)
