@@ -98,6 +98,7 @@ class Connection:
         self._given_up: asyncio.Future[None] | None = None
         self._spoilt: set[int] = set()  # turns whose pictures cannot be used though all have come
         self._task: asyncio.Task[None] | None = None
+        self._farewell: asyncio.Task[None] | None = None
         self._post(self._start)
 
     # ---- from any thread
@@ -155,7 +156,7 @@ class Connection:
         given_up.set_exception(WireError(why))
 
     def _close(self) -> None:
-        self._loop.create_task(self._say_goodbye())
+        self._farewell = self._loop.create_task(self._say_goodbye())
 
     async def _say_goodbye(self) -> None:
         if self._socket is not None and not self._socket.closed:

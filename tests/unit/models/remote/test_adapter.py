@@ -152,6 +152,16 @@ def test_a_turn_that_cannot_be_drawn_is_lost_once_and_the_next_one_is_whole(
     assert server.connections == 2
 
 
+def test_a_connection_that_breaks_between_turns_costs_nothing(server: StrictServer, drivers: Drivers) -> None:
+    driver = drivers(server)
+    for _ in range(2):
+        assert server.arrived.acquire(timeout=60)  # also the second time, without a word said
+        assert len(driver.speak(tones(pitches(9)))) == 9
+        driver.adapter.reset(driver.stream)
+        server.cut()
+    assert server.arrived.acquire(timeout=60)
+
+
 def test_pictures_that_came_before_the_turn_was_lost_are_shown(server: StrictServer, drivers: Drivers) -> None:
     driver = drivers(server)
     hertz = pitches(20)

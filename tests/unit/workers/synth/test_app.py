@@ -313,6 +313,13 @@ async def test_a_bad_message_is_refused_in_words(serve: Serve, said: str | bytes
         assert told == {"type": "error", "message": complaint}
 
 
+async def test_whoever_says_nothing_is_let_go(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.synth.session.OPENING_S", 0.05)
+    async with Original(serve(MirrorAdapter())) as client:
+        told = await client.socket.receive_json(timeout=60)
+        assert told == {"type": "error", "message": "no opening within 0.05 s"}
+
+
 async def test_whoever_sends_without_waiting_is_stopped(serve: Serve) -> None:
     model = Gated()
     async with Original(serve(model, synth_pipeline=2)) as client:
