@@ -59,9 +59,11 @@ async def status_of(client: Client, model: str) -> dict[str, Any]:
 async def status_once(client: Client, connected: bool) -> dict[str, Any]:
     """What GET /models says of wav2lip when it is (not) connected; looked at again and again."""
     async with asyncio.timeout(60):
-        while (status := await status_of(client, "wav2lip"))["connected"] != connected:
+        while True:
+            status = await status_of(client, "wav2lip")
+            if status["connected"] == connected:
+                return status
             await asyncio.sleep(0.1)
-    return status
 
 
 async def spoken(client: Client, text: str) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def test_it_stops_when_told_to_and_leaves_nothing_of_the_pictures(tmp_path: Path
     ("arguments", "complaint"),
     [
         (["--model", "musetalk"], "musetalk runs on another machine by your settings; serve a model that is local"),
+        (["--model", "slow"], "a frame here, and a frame lasts 40"),
         (["--model", "wax"], "unknown model 'wax'; known: "),
         (["--port", "TAKEN"], "address already in use"),
         (["--port", "eighty"], "OPENTALKING_SYNTH_PORT='eighty'"),

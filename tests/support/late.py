@@ -22,6 +22,7 @@ class LateDriver:
     def __init__(self, adapter: LateAdapter, avatar: Any) -> None:
         self.adapter = adapter
         self.stream = adapter.open_stream(avatar)
+        self.first_s = 0.0  # from the beginning of the last `speak` to its first prediction
         self._woken = threading.Event()
         adapter.listen(self.stream, self._woken.set)
 
@@ -32,7 +33,8 @@ class LateDriver:
         """Hand over int16 (n, 640) as it is taken, and return as many predictions: all, or when there are `enough`."""
         found: list[Any] = []
         heard = 0
-        deadline = time.monotonic() + PATIENCE_S
+        began = time.monotonic()
+        deadline = began + PATIENCE_S
         while len(found) < (len(slots) if enough is None else enough):
             self._woken.clear()
             while heard < len(slots) and self.adapter.can_take(self.stream):
@@ -41,6 +43,7 @@ class LateDriver:
                 if heard == len(slots) and ends:
                     self.end()
             if self.adapter.arrived(self.stream):
+                self.first_s = self.first_s if found else time.monotonic() - began
                 found += self.adapter.collect(self.stream)
                 continue
             if not self._woken.wait(deadline - time.monotonic()):

@@ -44,11 +44,23 @@ class StrictServer(ThreadedServer):
         self.answering = threading.Event()  # cleared: sound is kept waiting
         self.answering.set()
         self.has_heard = threading.Event()
+        self.arrived = threading.Semaphore(0)  # released when one has come
+        self._sockets: list[web.WebSocketResponse] = []
         self.gone = threading.Semaphore(0)  # released when a client has gone
 
     @property
     def base(self) -> str:
         return f"http://{self.address}"
+
+    def cut(self) -> None:
+        """Break every connection, as a network does."""
+
+        def abort() -> None:
+            for socket in self._sockets:
+                if socket._req is not None and socket._req.transport is not None:
+                    socket._req.transport.abort()
+
+        self._loop.call_soon_threadsafe(abort)
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/v1/audio2video/models", self._models), web.get("/v1/audio2video/{model}", self._serve)]
@@ -64,6 +76,8 @@ class StrictServer(ThreadedServer):
         socket = web.WebSocketResponse(max_msg_size=50_000_000)
         await socket.prepare(request)
         self.connections += 1
+        self._sockets.append(socket)
+        self.arrived.release()
         self.openings.append(await socket.receive_json())
         if self.refuse:
             await socket.send_json({"type": "error", "message": self.refuse})
@@ -101,8 +115,8 @@ class StrictServer(ThreadedServer):
             working.cancel()
 
     async def _answer(self, socket: web.WebSocketResponse, pcm: Int16) -> None:
-        while not self.answering.is_set():  # the test's thread sets it
-            await asyncio.sleep(0.002)
+        if not self.answering.is_set():
+            await asyncio.to_thread(self.answering.wait, 60)
         if self.flashhead:
             await socket.send_json({"type": "metrics", "queue": 0})
         failure, self.failure = self.failure, ""
@@ -118,8 +132,7 @@ class StrictServer(ThreadedServer):
         elif failure == "oversize":
             await socket.send_bytes(bytes(51_000_000))
         elif failure == "drop":
-            assert socket._req is not None and socket._req.transport is not None
-            socket._req.transport.abort()
+            self.cut()
         elif failure != "mute":
             await socket.send_bytes(_vidx(jpegs))
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import IO, Self
 
-from .node import MIRROR, ROOT
+from .node import MIRROR, ROOT, SLOW
 
 
 class SynthProcess:
@@ -60,5 +60,9 @@ def clean_environ(**settings: str) -> dict[str, str]:
     """Ours, with the stand-in model and these settings alone."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OPENTALKING_")}
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    own = {"PYTHONPATH": path, "OPENTALKING_ENV_FILE": os.devnull, "OPENTALKING_MODEL_PLUGINS": f"mirror={MIRROR}"}
+    own = {
+        "PYTHONPATH": path,
+        "OPENTALKING_ENV_FILE": os.devnull,
+        "OPENTALKING_MODEL_PLUGINS": f"mirror={MIRROR},slow={SLOW}",
+    }
     return {**kept, **own, **settings}

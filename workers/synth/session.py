@@ -120,6 +120,7 @@ class Session:
                 self._unanswered += 1
             elif message.type is WSMsgType.TEXT:
                 if (kind := wire.parse_control(message.data).kind) == "close":
+                    await self._socket.send_str(wire.encode_control("close_ok"))
                     return
                 await self._heed(kind, geometry)
 

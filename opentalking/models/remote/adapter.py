@@ -25,9 +25,9 @@ from opentalking.models.remote.background import Background
 from opentalking.models.remote.connection import Connection, Deadlines
 from opentalking.models.remote.endpoint import Endpoint, find_endpoint, probe
 from opentalking.models.remote.pictures import IDLE_FRAMES, blended, idle_pictures
-from opentalking.models.remote.stream import Prediction, RemoteStream, capacity_of, chunk_slots
+from opentalking.models.remote.stream import Prediction, RemoteStream, capacity_of, declared_ms
 from opentalking.models.remote.wire import MAX_PICTURE_BYTES, PROMPT, Geometry, Opening
-from opentalking.types import FPS, FRAME_MS, MODEL_RATE, MODEL_SAMPLES, AudioChunk, UInt8, i420_shape
+from opentalking.types import FPS, MODEL_RATE, MODEL_SAMPLES, AudioChunk, UInt8, i420_shape
 
 TOLD_METADATA = ("portrait", "face_box", "animation", "person_mode")  # nothing that names a file
 KNOWN_GEOMETRIES = {  # until a server has told its own
@@ -74,8 +74,7 @@ class RemoteAdapter:
         self._config = config
         self._background: Background | None = None
         self._geometry = KNOWN_GEOMETRIES[model_type]
-        self.chunk_ms = chunk_slots(self._geometry) * FRAME_MS
-        self.lookahead_ms = 0
+        self.chunk_ms, self.lookahead_ms = declared_ms(self._geometry)
 
     def load_model(self, device: str) -> None:
         """See whether the server is there, which takes a second at most; may be called again when it was not.
@@ -117,9 +116,10 @@ class RemoteAdapter:
 
     def extract_features(self, chunk: AudioChunk | None, stream: RemoteSession) -> AudioChunk | None:
         """The chunk itself; the server hears it."""
-        if chunk is not None and (chunk.sample_rate != MODEL_RATE or len(chunk.data) != MODEL_SAMPLES):
-            heard = f"{len(chunk.data)} samples of {chunk.sample_rate} Hz"
-            raise ValueError(f"a chunk has {MODEL_SAMPLES} samples of {MODEL_RATE} Hz, not {heard}")
+        if chunk is not None and chunk.sample_rate != MODEL_RATE:
+            raise ValueError(f"a model elsewhere hears {MODEL_RATE} Hz, not {chunk.sample_rate}")
+        if chunk is not None and len(chunk.data) != MODEL_SAMPLES:
+            raise ValueError(f"a chunk has {MODEL_SAMPLES} samples, not {len(chunk.data)}")
         return chunk
 
     def infer(self, features: AudioChunk | None, stream: RemoteSession) -> list[Prediction]:
@@ -177,10 +177,10 @@ class RemoteAdapter:
         """A server told how it works: what we declare is true from now on."""
         if geometry != self._geometry:
             self._geometry = geometry
-            self.chunk_ms = chunk_slots(geometry) * FRAME_MS
-            self.lookahead_ms = geometry.lookahead_ms
+            self.chunk_ms, self.lookahead_ms = declared_ms(geometry)
             size = f"{geometry.width}x{geometry.height} at {geometry.fps}"
-            _log.info("%s: %d ms a message, %s, %d at once", self.model_type, self.chunk_ms, size, geometry.pipeline)
+            message_ms = geometry.chunk_samples * 1000 // MODEL_RATE
+            _log.info("%s: %d ms a message, %s, %d at once", self.model_type, message_ms, size, geometry.pipeline)
 
 
 flashtalk_omnirt = partial(RemoteAdapter, "flashtalk", "omnirt")

@@ -28,8 +28,9 @@ from opentalking.models.adapter import ModelError
 from opentalking.models.remote import wire
 from opentalking.models.remote.chunker import Chunker
 from opentalking.models.remote.endpoint import Endpoint
+from opentalking.models.remote.failures import Broken, ending_of, sentence_of
 from opentalking.models.remote.timeline import Timeline
-from opentalking.models.remote.wire import Geometry, Opening, RemoteRefusal, WireError
+from opentalking.models.remote.wire import Geometry, Opening, WireError
 from opentalking.types import Int16
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
@@ -69,10 +70,6 @@ class _Asked:
     at: float
 
 
-class _Broken(Exception):
-    """The connection cannot go on; the message says why."""
-
-
 class Connection:
     """Tells `listener` of what comes. Turns are numbered, and only go up."""
 
@@ -101,6 +98,7 @@ class Connection:
         self._given_up: asyncio.Future[None] | None = None
         self._spoilt: set[int] = set()  # turns whose pictures cannot be used though all have come
         self._task: asyncio.Task[None] | None = None
+        self._farewell: asyncio.Task[None] | None = None
         self._post(self._start)
 
     # ---- from any thread
@@ -150,14 +148,15 @@ class Connection:
         self._stirred.set()
 
     def _give_up(self, turn: int, why: str) -> None:
-        if self._given_up is not None and not self._given_up.done():
-            self._spoilt = {turn}
-            self._given_up.set_exception(WireError(why))
-        else:
+        given_up = self._given_up
+        if given_up is None or given_up.done() or turn < self._oldest_turn:
             self._listener.lost(turn, self._error(WireError(why)))
+            return
+        self._spoilt = {turn}
+        given_up.set_exception(WireError(why))
 
     def _close(self) -> None:
-        self._loop.create_task(self._say_goodbye())
+        self._farewell = self._loop.create_task(self._say_goodbye())
 
     async def _say_goodbye(self) -> None:
         if self._socket is not None and not self._socket.closed:
@@ -201,9 +200,9 @@ class Connection:
                 await self._socket.send_str(self._opening)
                 answer = await self._socket.receive()
         except TimeoutError:
-            raise _Broken(f"no answer to the opening within {self._deadlines.open_s:g} s") from None
+            raise Broken(f"no answer to the opening within {self._deadlines.open_s:g} s") from None
         if answer.type is not aiohttp.WSMsgType.TEXT:
-            raise _Broken(f"{_ending(self._socket, answer)} instead of an answer to the opening")
+            raise Broken(f"{ending_of(self._socket, answer)} instead of an answer to the opening")
         return wire.parse_geometry(answer.data, endpoint.dialect)
 
     async def _converse(self, geometry: Geometry) -> None:
@@ -217,7 +216,7 @@ class Connection:
                 tasks = [self._loop.create_task(run(geometry)) for run in (self._send, self._receive)]
                 await _first_failure([*tasks, self._given_up])
         except TimeoutError:
-            raise _Broken(f"no pictures within {self._deadlines.reply_s:g} s") from None
+            raise Broken(f"no pictures within {self._deadlines.reply_s:g} s") from None
 
     async def _send(self, geometry: Geometry) -> None:
         assert self._socket is not None
@@ -273,8 +272,8 @@ class Connection:
             elif message.type is aiohttp.WSMsgType.TEXT:
                 wire.heed_news(message.data)
             else:
-                raise _Broken(_ending(self._socket, message))
-        raise _Broken(_ending(self._socket, None))
+                raise Broken(ending_of(self._socket, message))
+        raise Broken(ending_of(self._socket, None))
 
     def _take_answer(self, jpegs: list[bytes]) -> None:
         if not self._asked:
@@ -311,21 +310,7 @@ class Connection:
             self._listener.lost(turn, error)
 
     def _error(self, error: Exception) -> ModelError:
-        return ModelError(self._sentence(error), f"{self._endpoint.backend}_unavailable")
-
-    def _sentence(self, error: Exception) -> str:
-        """What happened, for a person; never a header or what may be secret in an address."""
-        where = self._endpoint.shown
-        if isinstance(error, RemoteRefusal):
-            return f"{where} refused: {error}"
-        if isinstance(error, WireError | _Broken):
-            return f"{where}: {error}"
-        if isinstance(error, aiohttp.WSServerHandshakeError):
-            hint = "; is the key right?" if error.status in (401, 403) else ""
-            return f"{where} answered HTTP {error.status}{hint}"
-        if not isinstance(error, OSError | aiohttp.ClientError):
-            _log.exception("unforeseen, while talking to %s", where)
-        return f"{where} cannot be reached: {type(error).__name__}"
+        return ModelError(sentence_of(error, self._endpoint), f"{self._endpoint.backend}_unavailable")
 
 
 async def _first_failure(running: list[asyncio.Future[None]]) -> None:
@@ -338,14 +323,3 @@ async def _first_failure(running: list[asyncio.Future[None]]) -> None:
         for one in running:
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-def _ending(socket: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage | None) -> str:
-    """How a connection ended, in words."""
-    if message is not None and message.type is aiohttp.WSMsgType.BINARY:
-        return "pictures"
-    if socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
-        return f"the server sent more than {wire.MAX_MESSAGE_BYTES // 1_000_000} MB at once"
-    if socket.exception() is not None or socket.close_code in (None, aiohttp.WSCloseCode.ABNORMAL_CLOSURE):
-        return "the connection broke"
-    return f"the server closed the connection (code {socket.close_code})"

@@ -68,6 +68,7 @@ class RemoteStream(Listener):
         self._ready: deque[Prediction | ModelError] = deque()
         self._decoder = ThreadPoolExecutor(1, "decode")
         self._newest: tuple[bytes, UInt8] | None = None
+        self._spoilt = -1  # turn of which a picture could not be decoded
 
     # ---- the driver's side
 
@@ -171,12 +172,13 @@ class RemoteStream(Listener):
     # ---- the decoding thread
 
     def _decode(self, number: int, jpeg: bytes) -> None:
-        if number not in self._turns:
+        if number not in self._turns or number == self._spoilt:
             return
         try:
             if self._newest is None or self._newest[0] is not jpeg:  # a slower server's picture stays for several slots
                 self._newest = jpeg, decode_jpeg(jpeg, *self._size)
         except WireError as error:
+            self._spoilt = number
             self._connected.give_up(number, str(error))
             return
         with self._lock:
@@ -210,3 +212,13 @@ def chunk_slots(geometry: Geometry) -> int:
     samples = geometry.chunk_samples
     uneven = samples % MODEL_SAMPLES != 0
     return -(-(samples + uneven * MODEL_SAMPLES // 2) // MODEL_SAMPLES)
+
+
+def declared_ms(geometry: Geometry) -> tuple[int, int]:
+    """(chunk_ms, lookahead_ms) of the ModelAdapter. What a server takes in parts waits for nothing but its look-ahead;
+    messages that are not whole slots end nowhere twice in the same place of a slot, so all of one is look-ahead."""
+    if geometry.partial:
+        return FRAME_MS, -(-geometry.lookahead_ms // FRAME_MS) * FRAME_MS
+    if geometry.chunk_samples % MODEL_SAMPLES == 0:
+        return chunk_slots(geometry) * FRAME_MS, 0
+    return FRAME_MS, (chunk_slots(geometry) - 1) * FRAME_MS

@@ -29,12 +29,12 @@ def test_every_remote_model_is_a_late_adapter_that_declares_its_chunks() -> None
     for name in ("flashtalk", "flashhead", "musetalk", "wav2lip"):
         adapter = create_adapter(name, Settings(wav2lip_backend="omnirt"))
         assert isinstance(adapter, LateAdapter)
-        declared[name] = (adapter.model_type, adapter.chunk_ms)
+        declared[name] = (adapter.model_type, adapter.chunk_ms, adapter.lookahead_ms)
     assert declared == {
-        "flashtalk": ("flashtalk", 1120),
-        "flashhead": ("flashhead", 1120),
-        "musetalk": ("musetalk", 1000),
-        "wav2lip": ("wav2lip", 960),  # 933 ms, and slots that begin within
+        "flashtalk": ("flashtalk", 1120, 0),
+        "flashhead": ("flashhead", 1120, 0),
+        "musetalk": ("musetalk", 1000, 0),
+        "wav2lip": ("wav2lip", 40, 920),  # messages of 933 ms, which are not whole slots
     }
 
 
@@ -152,6 +152,16 @@ def test_a_turn_that_cannot_be_drawn_is_lost_once_and_the_next_one_is_whole(
     assert server.connections == 2
 
 
+def test_a_connection_that_breaks_between_turns_costs_nothing(server: StrictServer, drivers: Drivers) -> None:
+    driver = drivers(server)
+    for _ in range(2):
+        assert server.arrived.acquire(timeout=60)  # also the second time, without a word said
+        assert len(driver.speak(tones(pitches(9)))) == 9
+        driver.adapter.reset(driver.stream)
+        server.cut()
+    assert server.arrived.acquire(timeout=60)
+
+
 def test_pictures_that_came_before_the_turn_was_lost_are_shown(server: StrictServer, drivers: Drivers) -> None:
     driver = drivers(server)
     hertz = pitches(20)
@@ -208,10 +218,13 @@ def test_a_still_bundle_idles_still_and_a_clip_goes_there_and_back(bundle: Path)
     assert len(levels) == 7 and levels == levels[::-1] and levels[0] < levels[1] < levels[2] < levels[3]
 
 
-def test_a_chunk_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("samples", "rate", "complaint"), [(640, 8000, "hears 16000 Hz, not 8000"), (100, 16_000, "640 samples, not 100")]
+)
+def test_a_chunk_that_is_none_is_refused(samples: int, rate: int, complaint: str) -> None:
     adapter = RemoteAdapter("wav2lip", "omnirt", Settings())
-    with pytest.raises(ValueError, match="a chunk has 640 samples of 16000 Hz, not 100 samples of 8000 Hz"):
-        adapter.extract_features(AudioChunk(np.zeros(100, np.int16), 8000), None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=complaint):
+        adapter.extract_features(AudioChunk(np.zeros(samples, np.int16), rate), None)  # type: ignore[arg-type]
 
 
 def test_a_server_that_comes_up_later_is_found(bundle: Path) -> None:

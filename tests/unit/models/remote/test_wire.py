@@ -15,9 +15,7 @@ PNG = bytes.fromhex("89504e470d0a1a0a")
 
 # as recorded between the original's client and its server
 INIT = '{"type":"init","ref_image":"iVBORw0KGgo=","prompt":"A person","seed":9999,"width":416,"height":704,"fps":25}'
-INIT_OK = (
-    '{"type":"init_ok","frame_num":33,"motion_frames_num":5,"slice_len":28,"fps":25,"height":704,"width":416}'
-)
+INIT_OK = '{"type":"init_ok","frame_num":33,"motion_frames_num":5,"slice_len":28,"fps":25,"height":704,"width":416}'
 CREATE = (
     '{"type":"session.create","model":"soulx-flashhead-1.3b","inputs":{"image_b64":"iVBORw0KGgo=","prompt":"A person"},'
     '"config":{"width":512,"height":512,"fps":25}}'
@@ -157,9 +155,9 @@ def test_an_opening_that_is_none_is_refused(text: str, complaint: str) -> None:
 
 
 def test_a_servers_error_is_told_in_a_line() -> None:
-    with pytest.raises(RemoteRefusal, match="^CUDA out of memory$"):
+    with pytest.raises(RemoteRefusal, match=r"^CUDA out of memory$"):
         wire.parse_geometry('{"type":"error","message":"CUDA out\\n of  memory"}', "omnirt")
-    with pytest.raises(RemoteRefusal, match="^gone$"):
+    with pytest.raises(RemoteRefusal, match=r"^gone$"):
         wire.heed_news('{"type":"error","message":"gone"}')
     wire.heed_news('{"type":"metrics","gpu":0.9}')
 

@@ -72,7 +72,7 @@ def test_the_face_is_the_local_ones_but_for_jpeg(serve: Serve, connect: Connect,
     driver = connect(serve(portrait), avatar="drawn")
     found = driver.speak(np.stack([chunk.data for chunk in chunks]))
     assert len(found) == len(mouths) == len(chunks)
-    assert (driver.adapter.chunk_ms, driver.adapter.lookahead_ms) == (320, portrait.lookahead_ms)
+    assert (driver.adapter.chunk_ms, driver.adapter.lookahead_ms) == (40, portrait.lookahead_ms)
     ours = np.empty(i420_shape(avatar.width, avatar.height), np.uint8)
     for pose, (mouth, prediction) in enumerate(zip(mouths, found, strict=True)):
         portrait.compose_frame(stream, pose, mouth, ours)
@@ -148,7 +148,9 @@ def test_several_messages_are_on_their_way_at_once(serve: Serve, connect: Connec
     model.let.release(100)
 
 
-def test_a_picture_without_a_face_is_refused_in_words(serve: Serve, connect: Connect, portrait: PortraitAdapter) -> None:
+def test_a_picture_without_a_face_is_refused_in_words(
+    serve: Serve, connect: Connect, portrait: PortraitAdapter
+) -> None:
     grey = bytes(cv2.imencode(".png", np.full((512, 512, 3), 128, np.uint8))[1].tobytes())
     driver = connect(serve(portrait))
     refused = _refused_opening(driver, grey)
@@ -189,7 +191,7 @@ def test_a_model_that_fails_is_told_without_its_insides(serve: Serve, connect: C
         def infer(self, features: Any, stream: Any) -> list[tuple[int, int, int]]:
             raise RuntimeError("/srv/weights/secret.pt: CUDA error")
 
-    with pytest.raises(ModelError, match="refused: the model failed on this machine; its log says why$"):
+    with pytest.raises(ModelError, match=r"refused: the model failed on this machine; its log says why$"):
         connect(serve(Broken())).speak(tones(pitches(1)))
 
 
@@ -254,6 +256,9 @@ async def test_a_client_of_the_original_gets_what_it_expects(serve: Serve) -> No
             assert shows(await client.ask(tones(hertz)), hertz)
         await client.socket.send_str('{"type":"config_update","config":{}}')
         assert await client.socket.receive_json() == {"type": "config_ok"}
+        await client.socket.send_str('{"type":"close"}')
+        assert await client.socket.receive_json() == {"type": "close_ok"}
+        assert (await client.socket.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
 async def test_flashheads_client_gets_its_own_words(serve: Serve) -> None:
@@ -306,6 +311,13 @@ async def test_a_bad_message_is_refused_in_words(serve: Serve, said: str | bytes
         await (client.socket.send_str(said) if isinstance(said, str) else client.socket.send_bytes(said))
         told = await client.socket.receive_json(timeout=60)
         assert told == {"type": "error", "message": complaint}
+
+
+async def test_whoever_says_nothing_is_let_go(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.synth.session.OPENING_S", 0.05)
+    async with Original(serve(MirrorAdapter())) as client:
+        told = await client.socket.receive_json(timeout=60)
+        assert told == {"type": "error", "message": "no opening within 0.05 s"}
 
 
 async def test_whoever_sends_without_waiting_is_stopped(serve: Serve) -> None:
