@@ -185,7 +185,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     quicktalk_asset_root: Annotated[
         str, _doc("Folder of QuickTalk's files, with checkpoints/ in it; empty: quicktalk in models_dir")
     ] = ""
-    quicktalk_threads: Annotated[Count, _doc("Threads of QuickTalk's lip network where it runs on the CPU")] = 1
+    quicktalk_threads: Annotated[Count, _doc("Threads of QuickTalk's networks where they run on the CPU")] = 1
     wav2lip_backend: Annotated[
         Literal["local", "omnirt"],
         _doc("Where wav2lip runs: local, in the inference process; omnirt, on another machine"),

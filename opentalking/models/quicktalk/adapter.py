@@ -105,7 +105,7 @@ class QuickTalkAdapter:
         assets = find_assets(config)
         self._repair = read_repair(assets.repair)
         self._network = LipNetwork(assets.network, device, config.quicktalk_threads)
-        self._encoder = HubertEncoder(assets.encoder, device)
+        self._encoder = HubertEncoder(assets.encoder, device, config.quicktalk_threads)
 
     def load_avatar(self, path: Path) -> QuickTalkAvatar:
         bundle = read_bundle(path)

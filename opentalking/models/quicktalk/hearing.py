@@ -44,7 +44,7 @@ class Encoder(Protocol):
 class HubertEncoder:
     """The encoder of a local folder, in torch."""
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, threads: int) -> None:
         """Raises ModelError if a package is missing or the folder cannot be read."""
         try:
             import torch
@@ -58,6 +58,8 @@ class HubertEncoder:
             raise ModelError(f"{folder} cannot be loaded: {error}") from error
         if model.config.hidden_size != FEATURES or int(np.prod(model.config.conv_stride)) != HOP:
             raise ModelError(f"{folder} is not chinese-hubert-large: quicktalk takes {FEATURES} features, 50 a second")
+        if device == "cpu":
+            torch.set_num_threads(threads)  # of the process: whichever model is loaded last has its way
         self._torch = torch
         self._device = device
         self._model = model.eval().to(device)

@@ -32,7 +32,7 @@ def in_steps(encoder: HubertEncoder, samples: Float32) -> Float32:
 
 def encoder_of(folder: Path, layers: int) -> HubertEncoder:
     write_encoder(folder, layers)
-    encoder = HubertEncoder(folder, "cpu")
+    encoder = HubertEncoder(folder, "cpu", 1)
     encoder.normalises = False  # as for one known level, so that both are given the same
     return encoder
 
@@ -102,4 +102,4 @@ def test_sound_that_has_not_come_is_not_guessed() -> None:
 def test_an_encoder_of_another_kind_is_refused(tmp_path: Path) -> None:
     write_encoder(tmp_path, layers=0, features=768)
     with pytest.raises(ModelError, match="is not chinese-hubert-large: quicktalk takes 1024 features"):
-        HubertEncoder(tmp_path, "cpu")
+        HubertEncoder(tmp_path, "cpu", 1)
