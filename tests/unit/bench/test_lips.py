@@ -68,10 +68,12 @@ def test_other_speech_and_chance_and_a_mouth_that_rests_agree_with_nothing() -> 
 
 def test_lips_that_close_are_told_from_such_that_do_not() -> None:
     said, moments = jaw(*SENTENCES)
-    share, chance = closures([(seen(said, noise=0.005), moments)])
-    assert share > 0.8 and chance < share - 0.25
-    late, _ = closures([(seen(said, late_s=0.2), moments)])
-    assert late < share - 0.2
+    near = np.abs(said.times[:, None] - np.array(moments)).min(axis=1)
+    closing = Curve(said.times, (0.3 + said.values) * (1 - np.exp(-((near / 0.06) ** 4))))
+    share, chance = closures([(seen(closing, noise=0.005), moments)])
+    assert share > 0.9 and chance < share - 0.25
+    late, _ = closures([(seen(closing, late_s=0.2), moments)])
+    assert late < share - 0.25
     flapping = Curve(said.times, 0.5 + 0.5 * np.sin(said.times * 2 * np.pi * 4))
     flaps, by_chance = closures([(seen(flapping), moments)])
     assert abs(flaps - by_chance) < 0.25
