@@ -196,7 +196,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wav2lip_batch_size: Annotated[Count, _doc("Frames that wav2lip paints in one pass, of all sessions")] = 8
     wav2lip_cpu_threads: Annotated[
         Count,
-        _doc("Threads of wav2lip on the CPU; those that wait for each other on busy cores are far slower than one"),
+        _doc("Threads of wav2lip on the CPU; several that wait for each other on busy cores are slower than one"),
     ] = 1
     wav2lip_precision: Annotated[
         Literal["auto", "float32", "bfloat16"],

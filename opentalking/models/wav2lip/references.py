@@ -4,6 +4,8 @@
     metadata.reference_mode "frames"  metadata.frame_dir (frames/): frame_00000.jpg …; beside them, if they are there,
                                       landmarks.npz (`points`, (N, 468, 3), pixels of the frames)
 
+LiveTalking's avatars are clips too: `frame_dir` is then full_imgs, and `coords.pkl` beside it has the boxes.
+
 The box is what the network was trained on: the face as the S3FD detector sees it, from the hairline to the chin. We
 ship no S3FD weights, so the box is `metadata.model_crop` (left, top, right, bottom, 0..1 of the picture) if the bundle
 has it, or that of `metadata.frame_metadata` for a frame, else taken from the landmarks: as wide as their mesh, down to
@@ -26,11 +28,13 @@ import numpy as np
 
 from opentalking.avatars import AvatarError, Bundle
 from opentalking.avatars.landmarks import POINTS, FaceFinder
+from opentalking.models.wav2lip.coords import read_coords, share_of
 from opentalking.types import FPS, Float32, UInt8
 
 OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 
 _FACE_WIDTH = 0.73  # of its height, in crops made by S3FD
+_PICTURES = (".jpg", ".jpeg", ".png")
 _STEADY_FRAMES = 5  # boxes of a clip are averaged over so many frames, or the mouth would shiver
 
 Pads = tuple[int, int, int, int]  # top, bottom, left, right, pixels added to a box that was found
@@ -85,7 +89,7 @@ def read_references(bundle: Bundle, finder: FaceFinder, pads: Pads, most: int) -
     folder = bundle.path / str(metadata.get("frame_dir", "frames"))
     if not folder.resolve().is_relative_to(bundle.path.resolve()):
         raise AvatarError(f"{bundle.id}/manifest.json: metadata.frame_dir: leads out of the bundle")
-    files = sorted(folder.glob("frame_*.jpg")) or sorted(folder.glob("frame_*.png"))
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in _PICTURES)
     if not files:
         raise AvatarError(f"{bundle.id}: reference_mode is frames, but {folder.name}/ has no frame_00000.jpg")
     shown = _at_our_rate(len(files), bundle.manifest.fps)[:most]
@@ -93,7 +97,7 @@ def read_references(bundle: Bundle, finder: FaceFinder, pads: Pads, most: int) -
     landmarks = {
         index: _found_landmarks(bundle, files[index], finder) if stored is None else stored[index] for index in shown
     }
-    crops = _stored_crops(bundle)
+    crops = _stored_crops(bundle, files)
     for position, index in enumerate(shown):
         around = shown[max(0, position - _STEADY_FRAMES // 2) : position + _STEADY_FRAMES // 2 + 1]
         face = np.mean([face_box(landmarks[near]) for near in around], axis=0)
@@ -167,8 +171,15 @@ def _stored_landmarks(bundle: Bundle, folder: Path, frames: int) -> Float32 | No
     return points
 
 
-def _stored_crops(bundle: Bundle) -> dict[str, Any]:
-    """`model_crop` by file name, from `metadata.frame_metadata`."""
+def _stored_crops(bundle: Bundle, files: list[Path]) -> dict[str, Any]:
+    """`model_crop` by file name, from `metadata.frame_metadata`, or as LiveTalking stores it."""
+    coords = bundle.path / "coords.pkl"
+    if coords.is_file():
+        boxes = read_coords(coords)
+        if len(boxes) != len(files):
+            raise AvatarError(f"{bundle.id}/{coords.name}: {len(boxes)} boxes for {len(files)} frames")
+        height, width = _read(bundle, files[0]).shape[:2]
+        return {path.name: share_of(box, width, height) for path, box in zip(files, boxes, strict=True)}
     name = bundle.manifest.metadata.get("frame_metadata")
     path = bundle.path / str(name)
     if not name or not path.is_file() or not path.resolve().is_relative_to(bundle.path.resolve()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,21 @@ def test_a_frame_has_the_crop_that_its_metadata_says(tmp_path: Path, landmarks: 
     first, second = references(bundle, NoFinder())
     assert second.box == (128, 128, 384, 384)
     assert first.box != second.box
+
+
+def test_an_avatar_of_livetalking_has_its_boxes_in_pixels(tmp_path: Path, landmarks: Float32) -> None:
+    bundle = clip(tmp_path, [0, 0], {"frame_dir": "full_imgs"})
+    (bundle.path / "frames").rename(bundle.path / "full_imgs")
+    np.savez(bundle.path / "full_imgs" / "landmarks.npz", points=np.stack([landmarks] * 2))
+    coords = [(100, 400, 150, 350), (np.int64(110), np.int64(410), np.int64(151), np.int64(351))]
+    (bundle.path / "coords.pkl").write_bytes(pickle.dumps(coords))
+    assert [reference.box for reference in references(bundle, NoFinder())] == [
+        (150, 100, 350, 400),
+        (151, 110, 351, 410),
+    ]
+    (bundle.path / "coords.pkl").write_bytes(pickle.dumps(coords[:1]))
+    with pytest.raises(AvatarError, match=r"presenter/coords\.pkl: 1 boxes for 2 frames"):
+        references(bundle, NoFinder())
 
 
 def refusals(folder: Path) -> Iterator[tuple[Bundle, str]]:
