@@ -239,7 +239,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     flashtalk_ws_url: Annotated[str, _doc("A flashtalk server's own WebSocket, e.g. ws://gpu-box:8765")] = ""
     flashhead_ws_url: Annotated[str, _doc("A flashhead server's own WebSocket")] = ""
     flashhead_model: Annotated[str, _doc("Name by which that server knows its model")] = "soulx-flashhead-1.3b"
-    direct_ws_api_key: Annotated[str, _doc("Key for those two")] = ""
+    direct_ws_api_key: Annotated[str, _doc("Key for FLASHTALK_WS_URL and FLASHHEAD_WS_URL")] = ""
     remote_open_timeout_s: Annotated[
         float, Meta(gt=0, le=600), _doc("Time for a connection to such a machine and for its first answer, seconds")
     ] = 30.0

@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import uvloop
@@ -26,14 +25,15 @@ from opentalking.types import FRAME_MS
 from workers.synth.app import PATH, SynthServer
 from workers.synth.device import Device
 from workers.synth.faces import Faces
+from workers.synth.scratch import scratch_folder
 
 _log = logging.getLogger("synth")
 
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT. Exit code 1: the model cannot be served, or the port is taken; 2: a setting."""
-    with tempfile.TemporaryDirectory(prefix="opentalking-synth-") as folder:
-        os.environ["OPENTALKING_RUN_DIR"] = folder  # adapters keep what they prepare below it: nothing of it stays
+    with scratch_folder() as folder:
+        os.environ["OPENTALKING_RUN_DIR"] = str(folder)  # adapters keep what they prepare below it: nothing of it stays
         try:
             config = load_settings()
         except SettingsError as error:
@@ -42,7 +42,7 @@ def main() -> int:
         logging.basicConfig(level=config.log_level, format="%(asctime)s synth %(levelname)s %(name)s: %(message)s")
         logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
         try:
-            uvloop.run(_serve(config, Path(folder)))
+            uvloop.run(_serve(config, folder))
         except (ModelError, OSError) as error:
             print(f"opentalking synth-server: {error}", file=sys.stderr)
             return 1

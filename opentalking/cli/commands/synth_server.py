@@ -12,29 +12,31 @@ import argparse
 import os
 import sys
 
-_OPTIONS = {
-    "model": ("NAME", "model to serve (portrait)"),
-    "as": ("NAMES", "comma-separated names to serve it under; default: its own"),
-    "host": ("ADDRESS", "address to listen on (127.0.0.1)"),
-    "port": ("PORT", "port; 0: any free (8765)"),
-    "token": ("KEY", "key that clients must bring; default: none"),
-    "max-sessions": ("N", "sessions at once (8)"),
-    "slice-len": ("N", "pictures an answer, if the client does not say (8)"),
-    "jpeg-quality": ("N", "1 to 100 (90)"),
+from opentalking.config import env_name
+
+_OPTIONS = {  # option: setting, what stands for its value, meaning
+    "model": ("synth_model", "NAME", "model to serve (portrait)"),
+    "as": ("synth_names", "NAMES", "comma-separated names to serve it under; default: its own"),
+    "host": ("synth_host", "ADDRESS", "address to listen on (127.0.0.1)"),
+    "port": ("synth_port", "PORT", "port; 0: any free (8765)"),
+    "token": ("synth_token", "KEY", "key that clients must bring; default: none"),
+    "max-sessions": ("synth_max_sessions", "N", "sessions at once (8)"),
+    "slice-len": ("synth_slice_len", "N", "pictures an answer, if the client does not say (8)"),
+    "jpeg-quality": ("synth_jpeg_quality", "N", "1 to 100 (90)"),
+    "avatars-dir": ("avatars_dir", "FOLDER", "where the avatar is that the model is warmed and measured with"),
 }
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    for name, (metavar, sentence) in _OPTIONS.items():
+    for name, (_, metavar, sentence) in _OPTIONS.items():
         parser.add_argument(f"--{name}", metavar=metavar, help=sentence)
 
 
 def run(options: argparse.Namespace) -> int:
     environ = dict(os.environ)
-    for name in _OPTIONS:
+    for name, (setting, _, _) in _OPTIONS.items():
         value = getattr(options, name.replace("-", "_"))
         if value is not None:
-            setting = "names" if name == "as" else name.replace("-", "_")
-            environ[f"OPENTALKING_SYNTH_{setting.upper()}"] = value
+            environ[env_name(setting)] = value
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, "-m", "workers.synth"], environ)

@@ -5,7 +5,7 @@
     compose_frame: a copy; at a turn's beginning and end a short cross-fade with the idle picture
 
 The server is asked for pictures of the bundle's size; if it draws others they are scaled to cover it and cut. Between
-turns the bundle's own `idle.mp4` is shown there and back, or its still picture.
+turns the bundle's own `idle.mp4` or `frames/` are shown there and back, or its still picture.
 """
 
 from __future__ import annotations

@@ -92,6 +92,7 @@ class Connection:
         self._oldest_turn = 0  # those before are forgotten or lost
         self._reset_due = False
         self._stirred = asyncio.Event()
+        self._failures = 0  # since there was a connection
         self._deadline: asyncio.Timeout | None = None  # while there is a connection
         self._answered_at = 0.0
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -167,24 +168,27 @@ class Connection:
             self._task.cancel()
 
     async def _run(self) -> None:
-        failures = 0
         while True:
+            with contextlib.suppress(OSError, TimeoutError, aiohttp.ClientError):  # of closing what is broken already
+                await self._live()
+            self._failures += 1
+            await self._pause()
+
+    async def _live(self) -> None:
+        """One connection, from its beginning until it breaks; what is lost is told before it is closed."""
+        async with contextlib.AsyncExitStack() as stack:
             try:
-                async with contextlib.AsyncExitStack() as stack:
-                    geometry = await self._open(stack)
-                    failures = 0
-                    await self._converse(geometry)
+                geometry = await self._open(stack)
+                self._failures = 0
+                await self._converse(geometry)
             except Exception as error:  # whatever it is: a turn must not be waited for, and the next may work
                 self._lose(self._error(error))
-            failures += 1
-            await self._pause(failures)
 
-    async def _pause(self, failures: int) -> None:
+    async def _pause(self) -> None:
         """Longer each time, and not in step with others; somebody who speaks is not kept waiting."""
-        pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(failures - 1, 10)) * random.uniform(0.5, 1.5)
-        self._stirred.clear()
+        longer = FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause):
+            async with asyncio.timeout(min(LONGEST_PAUSE_S, longer) * random.uniform(0.5, 1.5)):
                 await self._stirred.wait()
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> Geometry:
@@ -304,6 +308,7 @@ class Connection:
         self._timelines.clear()
         self._chunker.forget()
         self._asked.clear()
+        self._stirred.clear()  # only what is said from now on is a reason to hurry
         if turns:
             self._oldest_turn = max(self._oldest_turn, turns[-1] + 1)
         for turn in turns:

@@ -12,7 +12,7 @@ from opentalking.models.remote.wire import WireError
 from opentalking.types import FPS, UInt8
 
 IDLE_FRAMES = 50  # of a still picture
-MAX_IDLE_FRAMES = 250
+_FORTH = 126  # pictures of a clip that are used at most; 250 there and back
 _CLIPS = ("idle.mp4", "idle.webm", "idle.mov", "idle.avi")
 
 
@@ -41,20 +41,26 @@ def covering(picture: UInt8, width: int, height: int) -> UInt8:
 
 
 def idle_pictures(bundle: Bundle) -> list[UInt8]:
-    """The idle loop as distinct I420 pictures: the bundle's clip there and back, or its still picture alone.
+    """The idle loop as distinct I420 pictures: the bundle's clip or frames there and back, or its still picture alone.
 
-    Raises AvatarError if the picture cannot be read."""
+    Raises AvatarError naming the file that cannot be read."""
     size = bundle.manifest.width, bundle.manifest.height
-    for name in _CLIPS:
-        if (path := bundle.path / name).is_file():
-            forth = [to_i420(covering(bgr, *size)) for bgr in _frames(path)]
-            if not forth:
-                raise AvatarError(f"{bundle.id}/{name}: not a video that can be read")
-            return forth + forth[-2:0:-1]
-    bgr = cv2.imread(str(bundle.reference), cv2.IMREAD_COLOR)
+    clip = next((bundle.path / name for name in _CLIPS if (bundle.path / name).is_file()), None)
+    frames = sorted((bundle.path / "frames").glob("frame_*.[jp][pn]g"))[:_FORTH]
+    if clip is not None:
+        forth = [to_i420(covering(bgr, *size)) for bgr in _frames(clip)]
+        if not forth:
+            raise AvatarError(f"{bundle.id}/{clip.name}: not a video that can be read")
+    else:
+        forth = [to_i420(covering(_read(path, bundle), *size)) for path in frames or [bundle.reference]]
+    return forth + forth[-2:0:-1]
+
+
+def _read(path: Path, bundle: Bundle) -> UInt8:
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
-        raise AvatarError(f"{bundle.id}/{bundle.reference.name}: not a picture that can be read")
-    return [to_i420(covering(np.asarray(bgr, np.uint8), *size))]
+        raise AvatarError(f"{bundle.id}/{path.relative_to(bundle.path)}: not a picture that can be read")
+    return np.asarray(bgr, np.uint8)
 
 
 def _frames(path: Path) -> list[UInt8]:
@@ -63,7 +69,7 @@ def _frames(path: Path) -> list[UInt8]:
     step = max(1.0, (clip.get(cv2.CAP_PROP_FPS) or FPS) / FPS)
     frames: list[UInt8] = []
     number = 0
-    while len(frames) < MAX_IDLE_FRAMES // 2 + 1:
+    while len(frames) < _FORTH:
         read, bgr = clip.read()
         if not read:
             break
