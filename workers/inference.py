@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from opentalking.avatars.bundle import avatars_dir, find_bundle
+from opentalking.avatars import find_avatar
 from opentalking.models.adapter import AvatarState, ModelAdapter, ModelError
 from opentalking.models.device import choose_device
 from opentalking.models.registry import create_adapter, list_models
@@ -76,7 +76,7 @@ class InferenceService:
         self._renderer.add_done_callback(_raise_unless_cancelled)
 
     async def warm(self) -> None:
-        default = find_bundle(avatars_dir(self._config), self._config.default_avatar)
+        default = find_avatar(self._config, self._config.default_avatar)
         model = self._config.default_model or default.manifest.model_type
         if model not in self._adapters:
             raise ModelError(self._statuses[model]["reason"] if model in self._statuses else f"no model {model!r}")
@@ -159,7 +159,7 @@ class InferenceService:
             key = (model, avatar_id)
             if key not in self._avatars:
                 adapter = self._adapters[model]
-                path = find_bundle(avatars_dir(self._config), avatar_id).path
+                path = find_avatar(self._config, avatar_id).path
                 avatar = await asyncio.to_thread(adapter.load_avatar, path)
                 clip = await self._idle_clip(adapter, avatar, path)
                 adapter.use_idle_clip(avatar, map_clip(clip, avatar.width, avatar.height))
