@@ -6,6 +6,7 @@ import asyncio
 
 from aiohttp import web
 
+from api.building import Builder
 from api.errors import ApiError, session_not_found
 from api.instruments import Instruments
 from api.schemas import IceServer
@@ -25,6 +26,7 @@ FOLLOWERS = web.AppKey("followers", Followers)
 PING_S = web.AppKey("ping_s", float)  # silence after which an event stream says so
 PICK_UP_S = web.AppKey("pick_up_s", float)  # how long an offer waits for a session that is being loaded
 ICE_SERVERS = web.AppKey("ice_servers", list[IceServer])
+BUILDER = web.AppKey("builder", Builder)
 OPENAPI = web.AppKey("openapi", bytes)
 
 

@@ -17,11 +17,11 @@ from opentalking.config import Settings
 
 async def avatars(request: web.Request) -> list[AvatarSummary]:
     bundles = await asyncio.to_thread(list_avatars, request.app[SETTINGS])
-    return [_summary(bundle) for bundle in bundles if not bundle.manifest.metadata.get("hidden")]
+    return [summary(bundle) for bundle in bundles if not bundle.manifest.metadata.get("hidden")]
 
 
 async def avatar(request: web.Request) -> AvatarSummary:
-    return _summary(await _find(request))
+    return summary(await _find(request))
 
 
 async def preview(request: web.Request) -> web.FileResponse:
@@ -57,7 +57,7 @@ async def _find(request: web.Request) -> Bundle:
         raise ApiError(500, "avatar_unusable", str(error)) from None
 
 
-def _summary(bundle: Bundle) -> AvatarSummary:
+def summary(bundle: Bundle) -> AvatarSummary:
     manifest = bundle.manifest
     return AvatarSummary(
         id=bundle.id,

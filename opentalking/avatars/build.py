@@ -36,7 +36,8 @@ FRAME_DIR = "frames"
 _JPEG_QUALITY = 92
 
 Progress = Callable[[str, float], None]
-"""Told of each stage (reading, following, looking, framing, writing) and the share of all work behind it, 0..1."""
+"""Told of each stage (reading, following, looking, framing, writing, preparing, done) and the share of the work that is
+behind it, 0..1."""
 
 
 class Consent(msgspec.Struct, frozen=True):
@@ -87,8 +88,16 @@ def check(source: Path, settings: Settings, progress: Progress = _silent) -> Qua
         return refused.report
 
 
-def build(order: Order, settings: Settings, progress: Progress = _silent) -> Built:
-    """Make the avatar. Raises PictureRefused with the report, AvatarError if the id is taken; nothing is left then."""
+def build(
+    order: Order,
+    settings: Settings,
+    progress: Progress = _silent,
+    prepare: Callable[[Path], object] | None = None,
+) -> Built:
+    """Make the avatar. Raises PictureRefused with the report, AvatarError if the id is taken; nothing is left then.
+
+    `prepare` is called with the finished bundle before anybody can see it: a model makes its caches there, or raises
+    AvatarError if it cannot use it."""
     avatar_id = order.avatar_id or new_id(order.name or order.source.stem)
     _require_free(settings, order.folder, avatar_id)
     with incoming(order.folder) as place:
@@ -109,8 +118,11 @@ def build(order: Order, settings: Settings, progress: Progress = _silent) -> Bui
         )
         (path / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
         read_bundle(path)
+        if prepare is not None:
+            progress("preparing", 0.9)
+            prepare(path)
         path.rename(order.folder / avatar_id)
-    progress("written", 0.9)
+    progress("done", 1.0)
     return Built(read_bundle(order.folder / avatar_id), report)
 
 
@@ -168,7 +180,7 @@ def _write_frames(frames: Frames, path: Path, progress: Progress) -> dict[str, A
                 write_png(path / reference, picture)
         mouths[name] = {"source_frame_hash": hashlib.sha256(coded).hexdigest(), "animation": mouth_shape(points, size)}
         progress("writing", 0.6 + 0.3 * (number + 1) / len(frames.points))
-    np.savez(folder / "landmarks.npz", points=frames.points.astype(np.float16))
+    np.savez(folder / "landmarks.npz", points=frames.points)
     (folder / "mouth_metadata.json").write_bytes(msgspec.json.encode({"frames": mouths}))
     points = frames.points[frames.best]
     return {

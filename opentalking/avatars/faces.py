@@ -48,13 +48,15 @@ class Face:
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def find_faces(finder: FaceFinder, bgr: UInt8) -> list[Face]:
-    """The faces of `bgr`, uint8 (height, width, 3), the largest first. Takes 0.01 s, up to 1 s if there is none."""
+def find_faces(finder: FaceFinder, bgr: UInt8, finest: float = _WINDOWS[-1]) -> list[Face]:
+    """The faces of `bgr`, uint8 (height, width, 3), the largest first. Takes 0.01 s, up to 1 s if there is none.
+
+    `finest`: the smallest part of the picture that is looked at by itself, in larger sides."""
     found, scale = shrunk(bgr, _SEARCH_SIDE / max(bgr.shape[:2]))
     side = max(found.shape[:2])
     boxes: list[FaceBox] = []
     faces: list[Face] = []
-    for share in _WINDOWS:
+    for share in (share for share in _WINDOWS if share >= finest):
         for left, top, window in _windows(found, round(side * share)):
             for box in finder.detect_all(window):
                 moved = _moved(box, left, top)

@@ -32,7 +32,7 @@ MOST_PIXELS = 4096 * 2304
 _TRACKING_SIDE = 960  # pixels; what the face is followed in
 _LOST = 0.5  # presence below which the mesh is on nothing
 _SIGNATURES = ((4, b"ftyp", "mov"), (0, b"\x1aE\xdf\xa3", "matroska"), (8, b"AVI ", "avi"))  # place, bytes, demuxer
-_SMOOTHING = (0.25, 0.5, 0.25)  # over neighbouring frames: the mesh trembles by a pixel
+_FINEST = 0.5  # parts of a frame, in larger sides, that are searched for a face that was lost
 
 Progress = Callable[[str, float], None]
 
@@ -81,7 +81,7 @@ def read_video(finder: FaceFinder, source: Path, settings: Settings, progress: P
     progress("looking", 0.55)
     best, portrait = _best(finder, source, first, run)
     picture = portrait.bgr.shape[1], portrait.bgr.shape[0]
-    points = _smoothed(np.stack([face.points for face in run]))
+    points = np.stack([face.points for face in run])
     middle = np.median(points, axis=0).astype(np.float32)
     typical = Face(middle, 1.0, head_pose(middle))
     framing = frame_face(typical, picture, (settings.avatar_max_width, settings.avatar_max_height))
@@ -136,7 +136,7 @@ def _follow(finder: FaceFinder, source: Path, most: int, progress: Progress) -> 
             small, scale = shrunk(bgr, _TRACKING_SIDE / max(bgr.shape[:2]))
             face = place_face(finder, small, _box_of(last)) if last is not None else None
             if face is None or face.presence < _LOST:
-                face = next(iter(find_faces(finder, small)), None)
+                face = next(iter(find_faces(finder, small, _FINEST)), None)
             last = face
             faces.append(_enlarged(face, scale) if face is not None and _frontal(face) else None)
             progress("following", 0.05 + 0.45 * len(faces) / most)
@@ -195,10 +195,3 @@ def _best(finder: FaceFinder, source: Path, first: int, run: list[Face]) -> tupl
     if portrait.report.verdict == "refuse":
         raise PictureRefused(portrait.report)
     return best, portrait
-
-
-def _smoothed(points: Float32) -> Float32:
-    """Points (frames, 468, 3), each frame mixed with its neighbours; the first and the last as they are."""
-    mixed = points.copy()
-    mixed[1:-1] = sum(w * points[k : len(points) - 2 + k] for k, w in enumerate(_SMOOTHING))
-    return mixed
