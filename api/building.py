@@ -23,17 +23,6 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING = 8
 _NICENESS = "10"
-_PASSED = (
-    "run_dir",
-    "avatars_dir",
-    "custom_avatars_dir",
-    "model_plugins",
-    "avatar_max_width",
-    "avatar_max_height",
-    "avatar_video_s",
-    "max_avatar_image_bytes",
-    "max_avatar_video_bytes",
-)
 
 
 class Builder:
@@ -87,6 +76,6 @@ class Builder:
 
     def _environment(self) -> dict[str, str]:
         """Ours, with the settings that are in force here, and one thread: others are speaking."""
-        passed = {env_name(name): str(getattr(self._settings, name)) for name in _PASSED}
+        passed = {env_name(name): str(value) for name, value in msgspec.structs.asdict(self._settings).items()}
         single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         return {**os.environ, **passed, **single, "OPENTALKING_ENV_FILE": os.devnull}

@@ -211,12 +211,19 @@ class Prewarm(msgspec.Struct, frozen=True):
 
 
 class ModelStatus(msgspec.Struct, frozen=True):
-    """Whether sessions can use a model now, and why not."""
+    """Whether sessions can use a model now: `reason` is a stable code, `detail` says it in words.
+
+    `frame_ms` is what a frame was measured to take on that device, `batched_frame_ms` in a full batch; `max_sessions`
+    how many sessions a worker serves, if the model batches. Null where nothing was measured. All of these are ours."""
 
     id: str
     backend: str = "local"
     connected: bool = False
     reason: str = "not_loaded"
+    detail: str = ""
+    frame_ms: float | None = None
+    batched_frame_ms: float | None = None
+    max_sessions: int | None = None
 
 
 class ModelList(msgspec.Struct, frozen=True):

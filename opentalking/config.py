@@ -178,6 +178,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     custom_avatars_dir: Annotated[str, _doc("Folder of the avatars that people make; empty: avatars in run_dir")] = ""
     default_avatar: Annotated[str, _doc("Avatar the page starts with")] = "presenter"
     default_model: Annotated[str, _doc("Model of a session that names none; empty: the avatar's own")] = ""
+    models_dir: Annotated[
+        str, _doc("Folder of downloaded weights: wav2lip/, quicktalk/ in it are looked for by name")
+    ] = "./models"
     model_plugins: Annotated[str, _doc("Further models, comma-separated name=module:Class")] = ""
     avatar_max_width: Annotated[
         int, Meta(ge=256, le=2048), _doc("Widest picture of an avatar that is made, pixels")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ def form(content: bytes | None, field: str = "image", **fields: str) -> aiohttp.
     if content is not None:
         made.add_field(field, content, filename="photo", content_type="application/octet-stream")
     return made
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
 
 
 async def upload(api: Api, body: aiohttp.FormData, **headers: str) -> tuple[int, Any]:
@@ -138,12 +147,9 @@ async def test_an_upload_that_is_broken_off_leaves_nothing(api: Api, run_dir: Pa
     )
     await writer.drain()
     uploads = run_dir / "avatars" / ".incoming"
-    async with asyncio.timeout(10):
-        while not any(uploads.glob("*/upload")):
-            await asyncio.sleep(0.01)
-        writer.close()
-        while any(uploads.iterdir()):
-            await asyncio.sleep(0.01)
+    await until(lambda: any(uploads.glob("*/upload")))
+    writer.close()
+    await until(lambda: not any(uploads.iterdir()))
     assert left(run_dir) == []
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from opentalking.avatars.custom import delete_avatar
 from opentalking.avatars.quality import PictureRefused, QualityReport
 from opentalking.config import Settings, load_settings
 from opentalking.models.adapter import ModelError
+from opentalking.models.device import choose_device
+from opentalking.models.idle_clip import prepare_avatar
 from opentalking.models.registry import create_adapter
 
+CPU_FACE = "portrait"  # prepared at once; what other models keep takes their device, and is made at first use
 REFUSED = 1
 USAGE_ERROR = 2
 
@@ -83,10 +87,13 @@ def _build(options: argparse.Namespace, settings: Settings) -> int:
         base_avatar_id=options.base_avatar_id,
         person_mode=options.person_mode,
     )
-    adapter = create_adapter(options.model, settings)
+    prepare = None
+    if options.model == CPU_FACE:
+        adapter = create_adapter(options.model, settings)
+        prepare = partial(prepare_avatar, settings.cache_dir, adapter)
     progress = _progress_json if options.json else _Progress()
     try:
-        built = build(order, settings, progress, adapter.load_avatar)
+        built = build(order, settings, progress, prepare)
     except PictureRefused as refused:
         if options.json:
             _line({"error": {"code": refused.code, "detail": str(refused), "report": refused.report}})
@@ -123,7 +130,9 @@ def _list(options: argparse.Namespace, settings: Settings) -> int:
 def _prewarm(options: argparse.Namespace, settings: Settings) -> int:
     bundle = find_avatar(settings, options.id)
     model = options.model or bundle.manifest.model_type
-    create_adapter(model, settings).load_avatar(bundle.path)
+    adapter = create_adapter(model, settings)
+    adapter.load_model(choose_device(settings.torch_device))
+    prepare_avatar(settings.cache_dir, adapter, bundle.path)
     if options.json:
         _line({"avatar_id": bundle.id, "model": model})
     else:
