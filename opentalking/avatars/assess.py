@@ -31,6 +31,7 @@ UNSTEADY = (1.25, 1.1)
 SEAM = (0.05, 0.08)
 REDNESS = (-3.0, -1.5)
 _SIDEWAYS_DEG = 30.0  # a head that leans so far may lie in a picture that was not turned
+_NO_ACCIDENT = 0.08  # of the picture's larger side; patterns that pass for a face are smaller
 _CRISP = 0.4  # share of fine detail in a sharp face
 _MOUTH_CORNERS = (61, 291)
 _TURNS = ((90, cv2.ROTATE_90_CLOCKWISE), (180, cv2.ROTATE_180), (270, cv2.ROTATE_90_COUNTERCLOCKWISE))
@@ -80,14 +81,16 @@ def assess(finder: FaceFinder, bgr: UInt8) -> Portrait:
 def _head_up(finder: FaceFinder, bgr: UInt8) -> tuple[UInt8, list[Face], int]:
     """The picture, its faces, and by how many degrees clockwise it had to be turned for the head to be up."""
     faces = find_faces(finder, bgr)
-    if faces and abs(faces[0].pose.roll) < _SIDEWAYS_DEG:
+    upright = [face for face in faces if abs(face.pose.roll) < _SIDEWAYS_DEG]
+    width = upright[0].width if upright else 0.0
+    if width > _NO_ACCIDENT * max(bgr.shape[:2]):
         return bgr, faces, 0
     best = (bgr, faces, 0)
     for degrees, turn in _TURNS:
         turned = np.asarray(cv2.rotate(bgr, turn), np.uint8)
-        found = [face for face in find_faces(finder, turned) if abs(face.pose.roll) < _SIDEWAYS_DEG]
-        if found and (not best[2] or found[0].width > best[1][0].width):
-            best = (turned, found, degrees)
+        found = [face for face in find_faces(finder, turned, 0.5) if abs(face.pose.roll) < _SIDEWAYS_DEG]
+        if found and found[0].width > 2 * width:
+            best, width = (turned, found, degrees), found[0].width
     return best
 
 

@@ -117,5 +117,7 @@ def _overlap(one: FaceBox, other: FaceBox) -> bool:
 
 
 def _same(one: Face, other: Face) -> bool:
-    apart = np.linalg.norm(one.points[:, :2].mean(0) - other.points[:, :2].mean(0))
-    return bool(apart < 0.4 * max(one.width, other.width))
+    """Do two faces share a third of the smaller one? People do not stand in each other."""
+    (l0, t0, r0, b0), (l1, t1, r1, b1) = one.box, other.box
+    shared = max(0.0, min(r0, r1) - max(l0, l1)) * max(0.0, min(b0, b1) - max(t0, t1))
+    return shared > min((r0 - l0) * (b0 - t0), (r1 - l1) * (b1 - t1)) / 3
