@@ -20,7 +20,15 @@ import msgspec
 import numpy as np
 
 from opentalking.avatars.assess import assess
-from opentalking.avatars.bundle import AvatarError, AvatarNotFound, Bundle, Manifest, find_avatar, read_bundle
+from opentalking.avatars.bundle import (
+    AvatarError,
+    AvatarNotFound,
+    Bundle,
+    Manifest,
+    find_avatar,
+    is_plain_id,
+    read_bundle,
+)
 from opentalking.avatars.custom import incoming, new_id
 from opentalking.avatars.framing import Framing, frame_face
 from opentalking.avatars.geometry import face_box, mouth_shape
@@ -127,6 +135,8 @@ def build(
 
 
 def _require_free(settings: Settings, folder: Path, avatar_id: str) -> None:
+    if not is_plain_id(avatar_id):
+        raise AvatarError(f"{avatar_id!r} cannot be an id: letters, digits, dots, dashes and underscores, at most 64")
     try:
         find_avatar(settings, avatar_id)
     except AvatarNotFound:

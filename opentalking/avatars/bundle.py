@@ -138,12 +138,17 @@ def list_bundles(directory: Path) -> list[Bundle]:
     return bundles
 
 
+def is_plain_id(avatar_id: str) -> bool:
+    """Can this be an avatar's id, that is the name of a folder and nothing else?"""
+    return _PLAIN_NAME.fullmatch(avatar_id) is not None
+
+
 def find_bundle(directory: Path, avatar_id: str) -> Bundle:
     """The bundle of that id directly inside `directory`; an id is a plain name and never leads out of the folder.
 
     Raises AvatarNotFound if there is none, AvatarError if it is broken.
     """
-    path = directory / avatar_id if _PLAIN_NAME.fullmatch(avatar_id) else None
+    path = directory / avatar_id if is_plain_id(avatar_id) else None
     if path is None or path.resolve().parent != directory.resolve() or not path.is_dir():
         known = ", ".join(bundle.id for bundle in list_bundles(directory)) or "none"
         raise AvatarNotFound(f"no avatar {avatar_id!r}; known: {known}")
