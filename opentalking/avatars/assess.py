@@ -16,6 +16,7 @@ from opentalking.avatars.faces import SMALLEST_SHARE, Face, find_faces
 from opentalking.avatars.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, FaceFinder, mouth_opening
 from opentalking.avatars.mouth import mouth_evidence, upper_face, upright
 from opentalking.avatars.quality import FaceMeasures, Finding, QualityReport, report
+from opentalking.avatars.worn import Worn, worn
 from opentalking.types import Float32, UInt8
 
 WIDTH_PX = (80.0, 160.0)  # cheek to cheek: refused below the first, warned of below the second
@@ -30,6 +31,7 @@ SMILE = 0.62  # corners of the mouth apart, in eye distances
 UNSTEADY = (1.25, 1.1)
 SEAM = (0.05, 0.08)
 REDNESS = (-3.0, -1.5)
+BEARD, FRAMES = -25.0, 1.2  # warned of: see worn.py
 _SIDEWAYS_DEG = 30.0  # a head that leans so far may lie in a picture that was not turned
 _NO_ACCIDENT = 0.08  # of the picture's larger side; patterns that pass for a face are smaller
 _CRISP = 0.4  # share of fine detail in a sharp face
@@ -61,7 +63,8 @@ def assess(finder: FaceFinder, bgr: UInt8) -> Portrait:
     if not _refused(findings):
         findings += _pose(face) + _light(crop, points, sharpness, exposure)
     if not _refused(findings):  # of a blurred or turned mouth nothing can be told
-        findings += _mouth(finder, bgr, face)
+        wears = worn(crop, points)
+        findings += _mouth(finder, bgr, face, bearded=wears.chin < BEARD) + _worn(wears)
     left, top, right, bottom = face.box
     edges = (left / size[0], top / size[1], right / size[0], bottom / size[1])
     box = [round(min(1.0, max(0.0, edge)), 4) for edge in edges]
@@ -197,10 +200,22 @@ def _light(crop: UInt8, points: Float32, sharpness: float, exposure: float) -> l
     ]
 
 
-def _mouth(finder: FaceFinder, bgr: UInt8, face: Face) -> list[Finding]:
+def _worn(wears: Worn) -> list[Finding]:
+    found = []
+    if wears.chin < BEARD:
+        message = "a beard: it moves with the jaw, the hair over the lips does not part"
+        found.append(Finding("beard", "warn", message, round(wears.chin, 1), BEARD))
+    if wears.frames > FRAMES:
+        message = "spectacles: blinks behind them are small, and what they reflect stays"
+        found.append(Finding("spectacles", "warn", message, round(wears.frames, 2), FRAMES))
+    return found
+
+
+def _mouth(finder: FaceFinder, bgr: UInt8, face: Face, bearded: bool) -> list[Finding]:
     """Is it there, and is it closed?"""
     seen = mouth_evidence(finder, bgr, face)
-    covered = "something covers the mouth (a hand, a mask, a microphone?); it has to be seen whole"
+    what = "the beard hides the lips" if bearded else "something covers the mouth (a hand, a mask, a microphone?)"
+    covered = f"{what}; they have to be seen whole" if bearded else f"{what}; it has to be seen whole"
     unclear = "the mouth is hard to make out; if something covers it, use another picture"
     doubts = [
         *_judge("mouth_covered", seen.seam, SEAM, covered, unclear),

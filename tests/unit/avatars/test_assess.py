@@ -35,13 +35,17 @@ def two_people() -> UInt8:
     return np.concatenate(small, axis=1)
 
 
-@pytest.mark.parametrize("picture", [portraits.presenter, portraits.drawn, portraits.hopper])
+@pytest.mark.parametrize("picture", [portraits.presenter, portraits.drawn])
 def test_a_good_portrait_passes_without_a_word(finder: FaceFinder, picture: Picture) -> None:
     portrait = assess(finder, picture())
     assert portrait.report.findings == []
     assert portrait.report.verdict == "ok"
     face = portrait.report.face
     assert face is not None and face.width_px > 160 and max(map(abs, (face.yaw, face.pitch, face.roll))) < 6
+
+
+def test_spectacles_are_warned_of(finder: FaceFinder) -> None:
+    assert codes(assess(finder, portraits.hopper()), "warn") == ["spectacles"]
 
 
 def test_a_small_smiling_face_is_taken_with_warnings(finder: FaceFinder) -> None:
@@ -98,7 +102,7 @@ def test_grey_dim_warm_and_compressed_photos_are_not_taken_for_covered(finder: F
 def test_a_picture_that_lies_on_its_side_is_turned_and_warned_of(finder: FaceFinder, turn: int) -> None:
     portrait = assess(finder, np.asarray(cv2.rotate(portraits.hopper(), turn), np.uint8))
     assert np.array_equal(portrait.bgr, portraits.hopper())
-    assert codes(portrait, "warn") == ["turned_picture"]
+    assert codes(portrait, "warn") == ["turned_picture", "spectacles"]
 
 
 def test_a_head_that_leans_a_little_is_warned_of(finder: FaceFinder) -> None:
@@ -111,4 +115,4 @@ def test_somebody_far_behind_is_no_second_person(finder: FaceFinder) -> None:
     picture[60:260, 60:260] = cv2.resize(portraits.astronaut(), (200, 200), interpolation=cv2.INTER_AREA)
     portrait = assess(finder, picture)
     assert codes(portrait, "refuse") == []
-    assert codes(portrait, "warn") == ["background_faces"]
+    assert codes(portrait, "warn") == ["background_faces", "spectacles"]

@@ -52,7 +52,7 @@ def test_a_photo_becomes_a_bundle_with_every_field_of_the_format(tmp_path: Path,
     left, top, right, bottom = metadata["face_box"]
     x, y = mouth["mouth_center"]
     assert 0 < left < x < right < 1 and 0 < top < y < bottom < 1
-    assert metadata["quality"]["verdict"] == built.report.verdict == "ok"
+    assert metadata["quality"]["verdict"] == built.report.verdict == "warn"
     assert stages == ["reading", "looking", "framing", "done"]
     assert sorted(path.name for path in bundle.path.iterdir()) == ["manifest.json", "preview.png", "reference.png"]
 
