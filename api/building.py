@@ -11,7 +11,8 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -21,8 +22,10 @@ from opentalking.config import Settings, env_name
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 8
+MOST_AT_ONCE = 8  # uploads and makings
+PATIENCE_S = 5.0  # for a process that was told to stop
 _NICENESS = "10"
+_RESULT = {"error", "avatar_id"}  # keys of the last line
 
 
 class Builder:
@@ -31,22 +34,30 @@ class Builder:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._admitted = 0
+
+    @contextlib.asynccontextmanager
+    async def admitted(self) -> AsyncIterator[None]:
+        """Around an upload and what is made of it. Raises ApiError: 503 if many are at it, 504 if it takes too long."""
+        if self._admitted >= MOST_AT_ONCE:
+            raise ApiError(503, "at_capacity", "many avatars are being made; try again soon", {"Retry-After": "10"})
+        self._admitted += 1
+        limit = self._settings.avatar_build_timeout_s
+        try:
+            async with asyncio.timeout(limit):
+                yield
+        except TimeoutError:
+            raise ApiError(504, "build_timeout", f"it takes longer than {limit:.0f} s; use a smaller file") from None
+        finally:
+            self._admitted -= 1
 
     async def run(self, *arguments: str) -> AsyncGenerator[dict[str, Any], None]:
         """What the process tells, line by line; the last is its result or has an `error`.
 
-        Raises ApiError: 503 if too many wait, 504 if it takes too long, 500 if it dies. Closing the generator ends
-        the process."""
-        if self._waiting >= MOST_WAITING:
-            raise ApiError(503, "at_capacity", "many avatars are being made; try again soon", {"Retry-After": "10"})
-        self._waiting += 1
-        try:
-            async with self._turn:
-                async for line in self._lines(arguments):
-                    yield line
-        finally:
-            self._waiting -= 1
+        Raises ApiError 500 if it dies. Closing the generator ends the process."""
+        async with self._turn, aclosing(self._lines(arguments)) as lines:
+            async for line in lines:
+                yield line
 
     async def _lines(self, arguments: tuple[str, ...]) -> AsyncGenerator[dict[str, Any], None]:
         process = await asyncio.create_subprocess_exec(
@@ -58,19 +69,12 @@ class Builder:
         assert process.stdout is not None
         last: dict[str, Any] = {}
         try:
-            async with asyncio.timeout(self._settings.avatar_build_timeout_s):
-                async for raw in process.stdout:
-                    last = msgspec.json.decode(raw)
-                    yield last
-                await process.wait()
-        except TimeoutError:
-            limit = self._settings.avatar_build_timeout_s
-            raise ApiError(504, "build_timeout", f"it takes longer than {limit:.0f} s; use a smaller file") from None
+            async for raw in process.stdout:
+                last = msgspec.json.decode(raw)
+                yield last
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-        if not last.keys() & {"error", "avatar_id"}:
+            await _end(process, early=not last.keys() & _RESULT)
+        if not last.keys() & _RESULT:
             log.error("opentalking avatar %s ended with %s", arguments[0], process.returncode)
             raise ApiError(500, "internal", "something went wrong here; the log of the API says what")
 
@@ -79,3 +83,16 @@ class Builder:
         passed = {env_name(name): str(value) for name, value in msgspec.structs.asdict(self._settings).items()}
         single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         return {**os.environ, **passed, **single, "OPENTALKING_ENV_FILE": os.devnull}
+
+
+async def _end(process: asyncio.subprocess.Process, early: bool) -> None:
+    """Until it is gone. Told to stop it cleans up behind itself; one that does not is killed."""
+    with contextlib.suppress(ProcessLookupError):
+        if early:
+            process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), PATIENCE_S)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

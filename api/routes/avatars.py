@@ -8,7 +8,6 @@ refusal would have been).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -38,16 +37,16 @@ async def custom(request: web.Request) -> web.StreamResponse:
     """Take a photo or a video and make an avatar of it; nothing is kept of what is refused."""
     settings = request.app[SETTINGS]
     files = {"image": settings.max_avatar_image_bytes, "video": settings.max_avatar_video_bytes}
-    async with contextlib.AsyncExitStack() as stack:
-        place = await asyncio.to_thread(stack.enter_context, incoming(custom_avatars_dir(settings)))
-        upload = await receive(request, files, place)
-        form = _form(upload)
-        arguments = await asyncio.to_thread(_arguments, settings, upload, form, request.remote or "unknown")
-        async with aclosing(request.app[BUILDER].run(*arguments)) as steps:
-            if EVENT_STREAM in request.headers.get("Accept", ""):
-                return await _told(request, steps)
-            return _answer(settings, await _last(steps))
-    raise AssertionError("the stack swallows nothing")
+    builder = request.app[BUILDER]
+    async with builder.admitted():
+        with incoming(custom_avatars_dir(settings)) as place:
+            upload = await receive(request, files, place)
+            form = _form(upload)
+            arguments = await asyncio.to_thread(_arguments, settings, upload, form, request.remote or "unknown")
+            async with aclosing(builder.run(*arguments)) as steps:
+                if EVENT_STREAM in request.headers.get("Accept", ""):
+                    return await _told(request, steps)
+                return _answer(settings, await _last(steps))
 
 
 async def _last(steps: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
@@ -67,17 +66,21 @@ def _made(settings: Settings, result: dict[str, Any]) -> AvatarSummary:
 
 
 async def _told(request: web.Request, steps: AsyncGenerator[dict[str, Any], None]) -> web.StreamResponse:
-    """The same as events. Whoever leaves before the end has ended the work."""
+    """The same as events. Whoever leaves before the end has ended the work, and nothing of it is kept."""
+    settings, made = request.app[SETTINGS], ""
     response = web.StreamResponse(headers=sse.HEADERS)
     task: asyncio.Task[object] | None = asyncio.current_task()
     assert task is not None
     request.app[FOLLOWERS].add(task)
     try:
         await response.prepare(request)
-        async for event, payload in _events(request.app[SETTINGS], steps):
+        async for event, payload in _events(settings, steps):
+            made = payload["avatar"].id if event == b"done" else ""
             await sse.write(request, response, b"event: %b\ndata: %b\n\n" % (event, msgspec.json.encode(payload)))
     except ConnectionError as error:
         log.info("an avatar was given up: %s", error)
+        if made:
+            await asyncio.to_thread(delete_avatar, settings, made)
     finally:
         request.app[FOLLOWERS].discard(task)
     return response
@@ -155,7 +158,8 @@ async def prewarm(request: web.Request, body: PrewarmBody) -> Prewarm:
     model = body.model or bundle.manifest.model_type
     if model not in list_models(settings):
         raise ApiError(400, "unknown_model", f"model: there is no {model!r}; known: {', '.join(list_models(settings))}")
-    async with aclosing(request.app[BUILDER].run("prewarm", f"--model={model}", bundle.id)) as steps:
+    builder = request.app[BUILDER]
+    async with builder.admitted(), aclosing(builder.run("prewarm", f"--model={model}", bundle.id)) as steps:
         result = await _last(steps)
     if "error" in result:
         raise ApiError(500, "avatar_unusable", result["error"]["detail"])

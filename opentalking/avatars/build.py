@@ -8,9 +8,10 @@ The bundle grows in `.incoming/` inside the folder of avatars, where no list loo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from opentalking.avatars.bundle import (
     is_plain_id,
     read_bundle,
 )
-from opentalking.avatars.custom import incoming, new_id
+from opentalking.avatars.custom import drop_caches, incoming, new_id
 from opentalking.avatars.framing import Framing, frame_face
 from opentalking.avatars.geometry import face_box, mouth_shape
 from opentalking.avatars.landmarks import FaceFinder
@@ -108,7 +109,7 @@ def build(
     AvatarError if it cannot use it."""
     avatar_id = order.avatar_id or new_id(order.name or order.source.stem)
     _require_free(settings, order.folder, avatar_id)
-    with incoming(order.folder) as place:
+    with incoming(order.folder) as place, _no_caches_unless_done(settings, avatar_id):
         path = place / avatar_id
         path.mkdir()
         progress("reading", 0.05)
@@ -132,6 +133,15 @@ def build(
         path.rename(order.folder / avatar_id)
     progress("done", 1.0)
     return Built(read_bundle(order.folder / avatar_id), report)
+
+
+@contextlib.contextmanager
+def _no_caches_unless_done(settings: Settings, avatar_id: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        drop_caches(settings, avatar_id)
+        raise
 
 
 def _require_free(settings: Settings, folder: Path, avatar_id: str) -> None:

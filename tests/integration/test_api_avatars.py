@@ -153,6 +153,15 @@ async def test_an_upload_that_is_broken_off_leaves_nothing(api: Api, run_dir: Pa
     assert left(run_dir) == []
 
 
+async def test_whoever_stops_following_the_progress_has_ended_the_work(api: Api, run_dir: Path) -> None:
+    body = form(portraits.png(portraits.presenter()))
+    async with api.client.post("/avatars/custom", data=body, headers={"Accept": "text/event-stream"}) as response:
+        assert await response.content.readuntil(b"\n\n")
+        response.close()
+    await until(lambda: left(run_dir) == [])
+    assert [avatar["id"] for avatar in (await api.get("/avatars"))[1]] == ["drawn", "presenter"]
+
+
 async def test_built_in_avatars_stay(api: Api) -> None:
     status, told = await api.delete("/avatars/presenter")
     assert (status, told["code"]) == (403, "avatar_protected")

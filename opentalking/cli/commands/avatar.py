@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -60,6 +61,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = load_settings()
+    signal.signal(signal.SIGTERM, _stop)
     verbs = {"build": _build, "check": _check, "list": _list, "prewarm": _prewarm, "delete": _delete}
     try:
         return verbs[options.verb](options, settings)
@@ -69,6 +71,11 @@ def run(options: argparse.Namespace) -> int:
         else:
             print(f"opentalking: {error}", file=sys.stderr)
         return REFUSED
+
+
+def _stop(*_: object) -> None:
+    """Being told to stop unwinds like Ctrl-C, so that nothing half-made is left."""
+    raise KeyboardInterrupt
 
 
 def _build(options: argparse.Namespace, settings: Settings) -> int:
