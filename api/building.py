@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -36,25 +36,21 @@ class Builder:
         self._turn = asyncio.Lock()
         self._admitted = 0
 
-    @contextlib.asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
-        """Around an upload and what is made of it. Raises ApiError: 503 if many are at it, 504 if it takes too long."""
+    @contextlib.contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Around an upload and what is made of it. Raises ApiError 503 if many are at it."""
         if self._admitted >= MOST_AT_ONCE:
             raise ApiError(503, "at_capacity", "many avatars are being made; try again soon", {"Retry-After": "10"})
         self._admitted += 1
-        limit = self._settings.avatar_build_timeout_s
         try:
-            async with asyncio.timeout(limit):
-                yield
-        except TimeoutError:
-            raise ApiError(504, "build_timeout", f"it takes longer than {limit:.0f} s; use a smaller file") from None
+            yield
         finally:
             self._admitted -= 1
 
     async def run(self, *arguments: str) -> AsyncGenerator[dict[str, Any], None]:
         """What the process tells, line by line; the last is its result or has an `error`.
 
-        Raises ApiError 500 if it dies. Closing the generator ends the process."""
+        Raises ApiError: 504 if it takes too long, 500 if it dies. Closing the generator ends the process."""
         async with self._turn, aclosing(self._lines(arguments)) as lines:
             async for line in lines:
                 yield line
@@ -67,11 +63,15 @@ class Builder:
             env=self._environment(),
         )
         assert process.stdout is not None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.avatar_build_timeout_s
         last: dict[str, Any] = {}
         try:
-            async for raw in process.stdout:
+            while raw := await asyncio.wait_for(process.stdout.readline(), deadline - loop.time()):
                 last = msgspec.json.decode(raw)
                 yield last
+        except TimeoutError:
+            raise too_slow(self._settings) from None
         finally:
             await _end(process, early=not last.keys() & _RESULT)
         if not last.keys() & _RESULT:
@@ -83,6 +83,11 @@ class Builder:
         passed = {env_name(name): str(value) for name, value in msgspec.structs.asdict(self._settings).items()}
         single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         return {**os.environ, **passed, **single, "OPENTALKING_ENV_FILE": os.devnull}
+
+
+def too_slow(settings: Settings) -> ApiError:
+    limit = settings.avatar_build_timeout_s
+    return ApiError(504, "build_timeout", f"it takes longer than {limit:.0f} s; use a smaller file")
 
 
 async def _end(process: asyncio.subprocess.Process, early: bool) -> None:

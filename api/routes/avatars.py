@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 
 from api import sse
+from api.building import too_slow
 from api.context import BUILDER, FOLLOWERS, SETTINGS
 from api.errors import ApiError, name_the_field
 from api.route import Form, Route, json_response
@@ -38,15 +39,18 @@ async def custom(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     files = {"image": settings.max_avatar_image_bytes, "video": settings.max_avatar_video_bytes}
     builder = request.app[BUILDER]
-    async with builder.admitted():
-        with incoming(custom_avatars_dir(settings)) as place:
-            upload = await receive(request, files, place)
-            form = _form(upload)
-            arguments = await asyncio.to_thread(_arguments, settings, upload, form, request.remote or "unknown")
-            async with aclosing(builder.run(*arguments)) as steps:
-                if EVENT_STREAM in request.headers.get("Accept", ""):
-                    return await _told(request, steps)
-                return _answer(settings, await _last(steps))
+    with builder.admitted(), incoming(custom_avatars_dir(settings)) as place:
+        try:
+            async with asyncio.timeout(settings.avatar_build_timeout_s):
+                upload = await receive(request, files, place)
+        except TimeoutError:
+            raise too_slow(settings) from None
+        form = _form(upload)
+        arguments = await asyncio.to_thread(_arguments, settings, upload, form, request.remote or "unknown")
+        async with aclosing(builder.run(*arguments)) as steps:
+            if EVENT_STREAM in request.headers.get("Accept", ""):
+                return await _told(request, steps)
+            return _answer(settings, await _last(steps))
 
 
 async def _last(steps: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
@@ -159,8 +163,9 @@ async def prewarm(request: web.Request, body: PrewarmBody) -> Prewarm:
     if model not in list_models(settings):
         raise ApiError(400, "unknown_model", f"model: there is no {model!r}; known: {', '.join(list_models(settings))}")
     builder = request.app[BUILDER]
-    async with builder.admitted(), aclosing(builder.run("prewarm", f"--model={model}", bundle.id)) as steps:
-        result = await _last(steps)
+    with builder.admitted():
+        async with aclosing(builder.run("prewarm", f"--model={model}", bundle.id)) as steps:
+            result = await _last(steps)
     if "error" in result:
         raise ApiError(500, "avatar_unusable", result["error"]["detail"])
     return Prewarm(bundle.id, model, "ready")
