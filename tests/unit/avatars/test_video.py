@@ -12,7 +12,7 @@ from opentalking.avatars.quality import PictureRefused
 from opentalking.avatars.video import Frames, demuxer_of, read_video
 from opentalking.config import Settings
 from tests import portraits
-from tests.unit.avatars.filming import NOBODY, film
+from tests.unit.avatars.filming import NOBODY, film, held_sideways
 
 
 def followed(finder: FaceFinder, path: Path, settings: Settings | None = None) -> Frames:
@@ -46,6 +46,14 @@ def test_the_longest_stretch_with_a_face_is_used(finder: FaceFinder, tmp_path: P
     frames = followed(finder, film(tmp_path / "film.mp4", portraits.hopper(), 50, empty=range(8, 14)))
     assert (frames.first, len(frames.points)) == (14, 36)
     assert [finding.code for finding in frames.report.findings] == ["spectacles", "trimmed"]
+
+
+def test_a_video_of_a_phone_that_was_held_upright_is_shown_upright(finder: FaceFinder, tmp_path: Path) -> None:
+    lying = np.ascontiguousarray(np.rot90(portraits.hopper()))
+    frames = followed(finder, held_sideways(film(tmp_path / "film.mp4", lying, 26)))
+    face = frames.report.face
+    assert face is not None and abs(face.roll) < 8
+    assert frames.framing.height > frames.framing.width
 
 
 def test_no_more_is_used_than_the_setting_says(finder: FaceFinder, tmp_path: Path) -> None:
