@@ -10,6 +10,7 @@ from opentalking.avatars.studio.people import ELDER, MAN, WOMAN, YOUTH, Person, 
 
 LICENCE = "CC0-1.0"
 SAMPLE_RATE = 16_000
+_PORTRAIT = Shot(samples=32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,7 @@ class Avatar:
     name: str
     description: str
     person: Person | None = None
-    shot: Shot = Shot(samples=64)
+    shot: Shot = _PORTRAIT
 
     def manifest(self) -> dict[str, Any]:
         """The bundle's `manifest.json`."""

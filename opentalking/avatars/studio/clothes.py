@@ -36,49 +36,40 @@ def pullover(figure: Figure, person: Person) -> Pullover:
     faces = index.reshape(faces.shape).astype(np.int32)
     vertices = figure.vertices[used]
     vertices = vertices + 0.05 * vertex_normals(vertices, faces)
-    return Pullover(vertices, faces, _beyond(figure, person, vertices), _band(figure, person), 0.045)
+    beyond = _beyond(figure, person, vertices)
+    return Pullover(vertices, faces, beyond, _band(vertices, faces, beyond), 0.04)
 
 
-def _neck(figure: Figure) -> tuple[Float32, Float32]:
-    """The neck's middle a little below the chin, and its half width, nothing and half depth: (3,) each."""
+def _beyond(figure: Figure, person: Person, points: Float32) -> Float32:
+    """How far points are beyond the neckline, in decimetres; negative ones are bare.
+
+    What is cut away is inside an egg around the neck's middle, and all of the neck above it."""
     body = figure.vertices[figure.group(BODY)]
     level = figure.chin[1] - 0.45
     ring = body[(np.abs(body[:, 1] - level) < 0.12) & (np.abs(body[:, 0]) < 0.75)]
     low, high = ring.min(0), ring.max(0)
-    return np.asarray((low + high) / 2), np.asarray((high - low) / 2)
-
-
-def _beyond(figure: Figure, person: Person, points: Float32) -> Float32:
-    """How far points are beyond the neckline, in decimetres; negative ones are bare."""
-    middle, half = _neck(figure)
-    if person.neckline == "high":
-        height = middle[1] + 0.12 - 0.30 * (points[:, 2] - middle[2])
-        return np.asarray(height - points[:, 1], np.float32)
-    # an egg around the neck: what is inside it is cut away
-    drop = 0.62 if person.neckline == "crew" else 1.15
-    axes = np.array([half[0] + 0.10, drop, half[2] + 0.22])
-    offset = points - middle + [0, 0.05, -0.05]
-    offset[:, 1] = np.minimum(offset[:, 1], 0)  # nor is there cloth on the neck above it
+    drop = 0.58 if person.neckline == "crew" else 1.0
+    axes = np.array([(high[0] - low[0]) / 2 + 0.01, drop, (high[2] - low[2]) / 2 + 0.16])
+    offset = points - (low + high) / 2 + [0, 0.05, -0.05]
+    offset[:, 1] = np.minimum(offset[:, 1], 0)
+    if person.neckline == "vee":
+        offset[:, 0] *= 1 + 0.9 * np.clip(-offset[:, 1] - 0.3, 0, 1)
     return np.asarray((np.linalg.norm(offset / axes, axis=1) - 1) * 0.6, np.float32)
 
 
-def _band(figure: Figure, person: Person) -> Float32:
-    """Where the neckline meets the body, seen from the neck's middle."""
-    middle, _ = _neck(figure)
-    body = figure.vertices[figure.group(BODY)]
-    near = body[(np.abs(body[:, 1] - middle[1] + 0.55) < 0.75) & (np.abs(body[:, 0]) < 1.6)]
-    gap = _beyond(figure, person, near)
-    angles = np.arctan2(near[:, 0], near[:, 2] - middle[2])
-    line = []
-    for angle in np.linspace(-np.pi, np.pi, _AROUND, endpoint=False):
-        turn = np.abs((angles - angle + np.pi) % (2 * np.pi) - np.pi)
-        weight = np.exp(-((turn / 0.16) ** 2) - (gap / 0.05) ** 2) + 1e-12
-        line.append((near * weight[:, None]).sum(0) / weight.sum())
-    band = np.array(line)
-    for _ in range(4):
-        band = (np.roll(band, 1, 0) + 2 * band + np.roll(band, -1, 0)) / 4
-    away = unit(np.stack([band[:, 0] - middle[0], np.full(_AROUND, 0.25), band[:, 2] - middle[2]], -1))
-    return np.asarray(band + 0.05 * away, np.float32)
+def _band(vertices: Float32, faces: Int32, beyond: Float32) -> Float32:
+    """Where the neckline crosses the cloth, in order around the neck."""
+    edges = np.concatenate([faces[:, [i, (i + 1) % 4]] for i in range(4)])
+    there = beyond[edges]
+    edges, there = edges[there.prod(1) < 0], there[there.prod(1) < 0]
+    share = there[:, :1] / (there[:, :1] - there[:, 1:])
+    crossings = vertices[edges[:, 0]] * (1 - share) + vertices[edges[:, 1]] * share
+    offset = crossings - crossings.mean(0)
+    angles = np.arctan2(offset[:, 0], offset[:, 2])
+    wanted = np.linspace(-np.pi, np.pi, _AROUND, endpoint=False)
+    turn = np.abs((angles[None] - wanted[:, None] + np.pi) % (2 * np.pi) - np.pi)
+    weight = np.exp(-((turn / 0.10) ** 2)) + 1e-9
+    return np.asarray(weight @ crossings / weight.sum(1, keepdims=True), np.float32)
 
 
 def tube(line: Float32, radii: tuple[float, float], closed: bool = True, around: int = 10) -> tuple[Float32, Int32]:

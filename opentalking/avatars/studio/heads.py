@@ -33,7 +33,6 @@ _OLD_MAN = replace(
     sex="male",
     age=0.8,
     hair=Hair(style="crop", length=0.12, colour=(0.5, 0.49, 0.47), lift=0.1, hairline=0.16, strands=26_000),
-    neckline="crew",
     stubble=0.2,
     seed=13,
 )
@@ -79,7 +78,7 @@ HEADS = (
     Head(name="bearded", says="brown skin, full beard and moustache", people=(_BEARDED,)),
     Head(name="bald", says="brown skin, no hair", people=(_BALD,)),
     Head(name="spectacles", says="thin metal frame", people=(replace(ELDER, spectacles=_WIRE, seed=14),)),
-    Head(name="dark-spectacles", says="thick dark frame", people=(replace(YOUTH, spectacles=_DARK, seed=15),)),
+    Head(name="dark-spectacles", says="thick dark frame", people=(replace(YOUTH, spectacles=_DARK, frame=0.024, seed=15),)),
     Head(name="laughing", says="mouth open, teeth showing", people=(replace(WOMAN, expression=_LAUGH),)),
     Head(name="laughing-dark", says="dark skin, teeth showing", people=(replace(MAN, expression=_LAUGH),)),
     Head(

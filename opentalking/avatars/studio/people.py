@@ -40,8 +40,9 @@ class Person:
     beard: float = 0.0  # length in decimetres
     stubble: float = 0.0  # 0..1, the shadow of a shaved beard
     spectacles: Colour | None = None  # of the frame
+    frame: float = 0.014  # half its thickness
     cloth: Colour = (0.03, 0.05, 0.12)
-    neckline: Literal["crew", "vee", "high"] = "crew"
+    neckline: Literal["crew", "vee"] = "crew"
     weight: float = 0.0
     shape: dict[str, float] = field(default_factory=dict)
     expression: dict[str, float] = field(default_factory=lambda: {"mouthSmile": 0.26, "eyeWide": 0.30})
@@ -70,13 +71,14 @@ WOMAN = Person(
     skin=(0.56, 0.335, 0.225),
     lips=(0.42, 0.13, 0.12),
     iris=(0.16, 0.075, 0.03),
-    hair=Hair(style="loose", length=3.4, colour=(0.030, 0.014, 0.007), lift=0.16, parting=0.22, curl=0.02),
+    hair=Hair(style="loose", length=2.75, colour=(0.030, 0.014, 0.007), lift=0.16, parting=0.22, curl=0.02),
     shape={
         "head/head-oval": 0.5,
         "eyes/eye-scale-incr": 0.35,
         "nose/nose-scale-horiz-decr": 0.2,
         "ears/ear-wing-decr": 1.0,
     },
+    brow_weight=0.85,
     cloth=(0.035, 0.06, 0.15),
 )
 
@@ -107,7 +109,7 @@ MAN = Person(
 
 ELDER = Person(
     sex="female",
-    age=0.72,
+    age=0.8,
     ancestry={"caucasian": 0.9, "asian": 0.1},
     skin=(0.60, 0.37, 0.27),
     lips=(0.42, 0.17, 0.15),
@@ -116,7 +118,7 @@ ELDER = Person(
     brows=(0.16, 0.13, 0.11),
     brow_weight=0.7,
     cloth=(0.16, 0.035, 0.045),
-    neckline="high",
+    neckline="vee",
     backdrop=((0.50, 0.57, 0.55), (0.24, 0.30, 0.29)),
     seed=3,
 )
@@ -128,7 +130,7 @@ YOUTH = Person(
     skin=(0.53, 0.32, 0.205),
     lips=(0.38, 0.14, 0.12),
     iris=(0.06, 0.027, 0.012),
-    hair=Hair(style="side", length=0.55, colour=(0.010, 0.007, 0.006), lift=0.22, parting=0.35, curl=0.015),
+    hair=Hair(style="side", length=0.36, colour=(0.010, 0.007, 0.006), lift=0.22, parting=0.35, curl=0.015),
     brows=(0.010, 0.007, 0.006),
     stubble=0.12,
     cloth=(0.05, 0.10, 0.075),

@@ -12,7 +12,7 @@ import cv2
 import mathutils
 import numpy as np
 
-from opentalking.avatars.studio import clothes, hair, materials
+from opentalking.avatars.studio import clothes, hair, materials, spectacles
 from opentalking.avatars.studio.complexion import complexion
 from opentalking.avatars.studio.eyes import IRIS, IRIS_SHARE, SIDE, iris_picture
 from opentalking.avatars.studio.mesh import BODY, TEETH, TONGUE, Figure, Int32, figure, mask_path
@@ -150,7 +150,7 @@ def _mouth(built: Figure) -> list[Any]:
 
 
 def _strands(built: Figure, person: Person) -> list[Any]:
-    grown = [(hair.brows(built, person), materials.hair(person.brows))]
+    grown = [(hair.brows(built, person), materials.hair(person.brows, roughness=0.6))]
     grown.append((hair.eyelashes(built, person), materials.plain("lash", (0.012, 0.009, 0.008), 0.8)))
     worn = person.hair
     on_head, on_chin = hair.head_hair(built, person), hair.beard(built, person)
@@ -187,40 +187,9 @@ def _spectacles(built: Figure, person: Person) -> list[Any]:
     if person.spectacles is None:
         return []
     frame = materials.plain("frame", person.spectacles, 0.3, 0.5)
-    front = float(built.eyes[0][2] + built.eye_radius + 0.12)
-    lines = []
-    for centre in built.eyes:
-        turn = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-        squared = (
-            np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.75,
-            np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** 0.8,
-        )
-        away = 0.10 * np.abs(centre[0] * 1.06 + 0.25 * squared[0]) ** 2
-        lines.append(
-            (
-                np.stack(
-                    [centre[0] * 1.06 + 0.25 * squared[0], centre[1] - 0.03 + 0.19 * squared[1], front - away], -1
-                ),
-                True,
-            )
-        )
-    x = np.linspace(-0.07, 0.07, 12)
-    lines.append((np.stack([x, 0.04 - 4 * x**2, np.full(12, front)], -1), False))
-    ear = float(np.abs(built.vertices[built.ears > 0.5, 0]).min())
-    for side in (1, -1):
-        t = np.linspace(0, 1, 20)
-        lines.append(
-            (
-                np.stack(
-                    [side * (0.55 + (ear + 0.02 - 0.55) * t**0.6), 0.03 + 0 * t, front - 0.04 - (front + 0.1) * t], -1
-                ),
-                False,
-            )
-        )
-    return [
-        _mesh("frame", *clothes.tube(line.astype(np.float32), (0.018, 0.018), closed), frame, 1)
-        for line, closed in lines
-    ]
+    thick = person.frame, person.frame
+    parts = spectacles.rims_and_temples(built)
+    return [_mesh("frame", *clothes.tube(line, thick, closed), frame, 1) for line, closed in parts]
 
 
 def _camera(built: Figure, shot: Shot) -> None:
@@ -243,8 +212,8 @@ def _lights() -> None:
     for where, watts, size, colour in (
         ((-4.2, -6.5, 3.6), 520, 3.2, (1.0, 0.95, 0.89)),
         ((5.0, -6.0, 1.2), 190, 4.5, (0.90, 0.95, 1.0)),
-        ((-4.0, 4.5, 3.0), 330, 2.0, (1.0, 1.0, 1.0)),
-        ((4.2, 4.0, 2.6), 280, 2.0, (1.0, 0.94, 0.87)),
+        ((-4.0, 4.5, 3.0), 190, 2.0, (1.0, 1.0, 1.0)),
+        ((4.2, 4.0, 2.6), 170, 2.0, (1.0, 0.94, 0.87)),
         ((0, -7, -3.5), 60, 3.0, (1.0, 1.0, 1.0)),
     ):
         light = bpy.data.lights.new("light", "AREA")
