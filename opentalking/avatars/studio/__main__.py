@@ -1,4 +1,4 @@
-"""python -m opentalking.avatars.studio [NAME ...] [--heads]: makes the packaged avatars or the heads of the tests anew."""
+"""python -m opentalking.avatars.studio [NAME ...] [--heads]: makes the avatars, or the heads of the tests, anew."""
 
 from __future__ import annotations
 

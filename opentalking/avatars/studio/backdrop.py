@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 
 from opentalking.avatars.studio.people import Colour
-from opentalking.types import Float32, UInt8
+from opentalking.avatars.studio.vectors import Floats
+from opentalking.types import UInt8
 
 _LIGHTS = 14
 
 
-def backdrop(width: int, height: int, colours: tuple[Colour, Colour], seed: int) -> Float32:
-    """Float32 BGR (height, width, 3), 0..255: `colours` above and below, brighter behind the head."""
+def backdrop(width: int, height: int, colours: tuple[Colour, Colour], seed: int) -> Floats:
+    """Floats BGR (height, width, 3), 0..255: `colours` above and below, brighter behind the head."""
     random = np.random.default_rng(seed)
     down = np.linspace(0, 1, height)[:, None, None]
     above, below = (np.array(colour[::-1]) * 255 for colour in colours)
@@ -30,7 +31,7 @@ def backdrop(width: int, height: int, colours: tuple[Colour, Colour], seed: int)
     return np.asarray(picture, np.float32)
 
 
-def laid_over(person: UInt8, behind: Float32) -> UInt8:
+def laid_over(person: UInt8, behind: Floats) -> UInt8:
     """`person`, BGRA, before a backdrop of the same size."""
     share = person[..., 3:].astype(np.float32) / 255
     picture = person[..., :3] * share + behind * (1 - share)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opentalking.avatars.studio.hair import unit
-from opentalking.avatars.studio.mesh import BODY, Figure, Int32, vertex_normals
+from opentalking.avatars.studio.mesh import BODY, Figure, vertex_normals
 from opentalking.avatars.studio.people import Person
-from opentalking.types import Float32
+from opentalking.avatars.studio.vectors import Floats, Int32, unit
 
 _TIGHTS = "helper-tights"
 _AROUND = 96  # points of the band
@@ -19,10 +18,10 @@ _AROUND = 96  # points of the band
 class Pullover:
     """The cloth: vertices (n, 3), faces, and per vertex how far beyond the neckline (negative: not there); the band."""
 
-    vertices: Float32
+    vertices: Floats
     faces: Int32
-    beyond: Float32
-    band: Float32  # (96, 3) its middle line
+    beyond: Floats
+    band: Floats  # (96, 3) its middle line
     band_radius: float
 
 
@@ -40,7 +39,7 @@ def pullover(figure: Figure, person: Person) -> Pullover:
     return Pullover(vertices, faces, beyond, _band(vertices, faces, beyond), 0.04)
 
 
-def _beyond(figure: Figure, person: Person, points: Float32) -> Float32:
+def _beyond(figure: Figure, person: Person, points: Floats) -> Floats:
     """How far points are beyond the neckline, in decimetres; negative ones are bare.
 
     What is cut away is inside an egg around the neck's middle, and all of the neck above it."""
@@ -50,14 +49,14 @@ def _beyond(figure: Figure, person: Person, points: Float32) -> Float32:
     low, high = ring.min(0), ring.max(0)
     drop = 0.58 if person.neckline == "crew" else 1.0
     axes = np.array([(high[0] - low[0]) / 2 + 0.01, drop, (high[2] - low[2]) / 2 + 0.16])
-    offset = points - (low + high) / 2 + [0, 0.05, -0.05]
-    offset[:, 1] = np.minimum(offset[:, 1], 0)
+    offset = np.array(points - (low + high) / 2 + [0, 0.05, -0.05], np.float64)
+    offset[:, 1] = offset[:, 1].clip(max=0)
     if person.neckline == "vee":
         offset[:, 0] *= 1 + 0.9 * np.clip(-offset[:, 1] - 0.3, 0, 1)
     return np.asarray((np.linalg.norm(offset / axes, axis=1) - 1) * 0.6, np.float32)
 
 
-def _band(vertices: Float32, faces: Int32, beyond: Float32) -> Float32:
+def _band(vertices: Floats, faces: Int32, beyond: Floats) -> Floats:
     """Where the neckline crosses the cloth, in order around the neck."""
     edges = np.concatenate([faces[:, [i, (i + 1) % 4]] for i in range(4)])
     there = beyond[edges]
@@ -72,7 +71,7 @@ def _band(vertices: Float32, faces: Int32, beyond: Float32) -> Float32:
     return np.asarray(weight @ crossings / weight.sum(1, keepdims=True), np.float32)
 
 
-def tube(line: Float32, radii: tuple[float, float], closed: bool = True, around: int = 10) -> tuple[Float32, Int32]:
+def tube(line: Floats, radii: tuple[float, float], closed: bool = True, around: int = 10) -> tuple[Floats, Int32]:
     """A tube along `line`, (n, 3): half-axes upward and sideways; vertices and faces."""
     count = len(line)
     ahead = np.roll(line, -1, 0) - np.roll(line, 1, 0)

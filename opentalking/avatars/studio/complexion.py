@@ -6,34 +6,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opentalking.avatars.studio.hair import beard_density, scalp_density, smoothstep
+from opentalking.avatars.studio.facial_hair import beard_density
+from opentalking.avatars.studio.hair import scalp_density
 from opentalking.avatars.studio.mesh import Figure
 from opentalking.avatars.studio.people import Hair, Person
-from opentalking.types import Float32
+from opentalking.avatars.studio.vectors import Floats, smoothstep
 
 
 @dataclass(frozen=True)
 class Complexion:
     """At each vertex: base colour float32 (n, 3) in linear light, stubble, forehead lines and scalp shadow (n,)."""
 
-    tint: Float32
-    stubble: Float32
-    lines: Float32
-    scalp: Float32
+    tint: Floats
+    stubble: Floats
+    lines: Floats
+    scalp: Floats
 
 
 def complexion(figure: Figure, person: Person) -> Complexion:
-    """The person's skin, the same in ratios for every complexion: redder cheeks, nose and ears, darker about the eyes."""
+    """The person's skin, alike in ratios for every complexion: redder cheeks, nose and ears, darker about the eyes."""
     points = figure.vertices
     skin = np.asarray(person.skin, np.float32)
     light = float(skin.mean())
     red = np.array([1.0, 0.60, 0.60], np.float32) if light > 0.2 else np.array([1.0, 0.80, 0.74], np.float32)
     tint = np.tile(skin, (len(points), 1))
 
-    def toward(colour: Float32, weight: Float32) -> None:
+    def toward(colour: Floats, weight: Floats) -> None:
         tint[:] = tint * (1 - weight[:, None]) + colour * weight[:, None]
 
-    def spot(centre: Float32, reach: tuple[float, float]) -> Float32:
+    def spot(centre: Floats, reach: tuple[float, float]) -> Floats:
         """1 at `centre`, falling off by `reach` across and up, on either side of the face."""
         across = (np.abs(points[:, 0]) - abs(centre[0])) / reach[0]
         up = (points[:, 1] - centre[1]) / reach[1]

@@ -24,7 +24,7 @@ _BEARDED = replace(
     YOUTH,
     beard=0.16,
     skin=(0.42, 0.235, 0.15),
-    hair=Hair(style="side", length=0.6, colour=(0.02, 0.011, 0.006)),
+    hair=Hair(style="combed", length=0.6, colour=(0.02, 0.011, 0.006)),
     seed=11,
 )
 _BALD = replace(MAN, hair=None, age=0.45, skin=(0.25, 0.125, 0.075), lips=(0.24, 0.085, 0.07), stubble=0.25, seed=12)
@@ -78,7 +78,11 @@ HEADS = (
     Head(name="bearded", says="brown skin, full beard and moustache", people=(_BEARDED,)),
     Head(name="bald", says="brown skin, no hair", people=(_BALD,)),
     Head(name="spectacles", says="thin metal frame", people=(replace(ELDER, spectacles=_WIRE, seed=14),)),
-    Head(name="dark-spectacles", says="thick dark frame", people=(replace(YOUTH, spectacles=_DARK, frame=0.024, seed=15),)),
+    Head(
+        name="dark-spectacles",
+        says="thick dark frame",
+        people=(replace(YOUTH, spectacles=_DARK, frame=0.024, seed=15),),
+    ),
     Head(name="laughing", says="mouth open, teeth showing", people=(replace(WOMAN, expression=_LAUGH),)),
     Head(name="laughing-dark", says="dark skin, teeth showing", people=(replace(MAN, expression=_LAUGH),)),
     Head(
@@ -114,14 +118,14 @@ def take(head: Head, photograph: Callable[[Person, Shot], UInt8]) -> bytes:
     picture = np.hstack(parts)
     if head.around:
         wide = head.around
-        picture = cv2.copyMakeBorder(picture, wide, 0, wide, wide, cv2.BORDER_REPLICATE)
+        picture = np.asarray(cv2.copyMakeBorder(picture, wide, 0, wide, wide, cv2.BORDER_REPLICATE), np.uint8)
         picture[:wide] = cv2.GaussianBlur(picture[:wide], (0, 0), 9)
     if head.covered:
         _cover(picture)
     if head.shrunk:
         height = round(picture.shape[0] * head.shrunk / picture.shape[1])
         small = cv2.resize(picture, (head.shrunk, height), interpolation=cv2.INTER_AREA)
-        picture = cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+        picture = np.asarray(cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
     _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     return jpeg.tobytes()
 

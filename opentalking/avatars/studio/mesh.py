@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from opentalking.avatars.studio.people import Person
-from opentalking.types import Float32
-
-Int32: TypeAlias = NDArray[np.int32]
+from opentalking.avatars.studio.vectors import Floats, Int32
 
 BODY, LASHES = "body", ("helper-l-eyelashes-1", "helper-r-eyelashes-1")
 EYES = ("helper-l-eye", "helper-r-eye")
@@ -28,8 +24,8 @@ _NEVER = -1  # fourth corner of a triangle
 class BaseMesh:
     """Vertices float32 (n, 3), texture coordinates (m, 2); faces of a group: corners int32 (f, 4), and theirs in uv."""
 
-    vertices: Float32
-    uv: Float32
+    vertices: Floats
+    uv: Floats
     faces: dict[str, Int32]
     uv_faces: dict[str, Int32]
 
@@ -41,18 +37,18 @@ class Figure:
     The origin is in the middle of the head: at the height of the eyes, between the ears."""
 
     base: BaseMesh
-    vertices: Float32
-    normals: Float32
-    eyes: Float32  # (2, 3) centres, the person's left and right
+    vertices: Floats
+    normals: Floats
+    eyes: Floats  # (2, 3) centres, the person's left and right
     eye_radius: float
     eye_distance: float  # between the outer corners
-    mouth: Float32  # (3,)
-    nose: Float32  # (3,) its tip
-    chin: Float32  # (3,)
+    mouth: Floats  # (3,)
+    nose: Floats  # (3,) its tip
+    chin: Floats  # (3,)
     crown: float  # y of the top of the head
-    lips: Float32  # (n,) 1 on the lips
-    ears: Float32  # (n,) 1 on the ears
-    face: Float32  # (n,) 1 on the face
+    lips: Floats  # (n,) 1 on the lips
+    ears: Floats  # (n,) 1 on the ears
+    face: Floats  # (n,) 1 on the face
 
     def group(self, name: str) -> Int32:
         return np.unique(self.base.faces[name][self.base.faces[name] >= 0])
@@ -99,19 +95,18 @@ def _four(corners: list[int]) -> list[int]:
 
 
 @cache
-def _target(path: Path) -> Float32:
+def _target(path: Path) -> Floats:
     """One shape target: how far each vertex moves, float32 (n, 3)."""
     moved = np.zeros_like(base_mesh().vertices)
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8")
-    with opened as file:
-        for line in file:
-            fields = line.split()
-            if len(fields) == 4 and not fields[0].startswith("#"):
-                moved[int(fields[0])] += [float(field) for field in fields[1:]]
+    raw = path.read_bytes()
+    for line in (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode().splitlines():
+        fields = line.split()
+        if len(fields) == 4 and not fields[0].startswith("#"):
+            moved[int(fields[0])] += [float(field) for field in fields[1:]]
     return moved
 
 
-def _shape(name: str) -> Float32:
+def _shape(name: str) -> Floats:
     """A MakeHuman target such as "head/head-oval"; "eyes/eye-bag-incr" without a side means both sides."""
     folder = data_folder() / "mpfb2/targets"
     path = folder / f"{name}.target.gz"
@@ -121,7 +116,7 @@ def _shape(name: str) -> Float32:
     return np.asarray(_target(folder / group / f"l-{part}.target.gz") + _target(folder / group / f"r-{part}.target.gz"))
 
 
-def _expression(name: str) -> Float32:
+def _expression(name: str) -> Floats:
     """An ARKit face shape such as "jawOpen"; "mouthSmile" without a side means both sides."""
     folder = data_folder() / "faceunits01/targets/faceunits"
     path = folder / f"{name}.target"
@@ -151,7 +146,7 @@ def figure(person: Person) -> Figure:
     return _measured(base, (vertices - [0, eyes[1], ears[2]]).astype(np.float32))
 
 
-def _measured(base: BaseMesh, vertices: Float32) -> Figure:
+def _measured(base: BaseMesh, vertices: Floats) -> Figure:
     eyes, radii, outer = [], [], []
     for eye, lash in zip(EYES, LASHES, strict=True):
         points = vertices[np.unique(base.faces[eye])]
@@ -183,7 +178,7 @@ def _measured(base: BaseMesh, vertices: Float32) -> Figure:
     )
 
 
-def _painted(base: BaseMesh, name: str) -> Float32:
+def _painted(base: BaseMesh, name: str) -> Floats:
     """A mask that was painted on the unfolded skin, read at the vertices: float32 (n,) in 0..1."""
     picture = cv2.imread(str(mask_path(name)), cv2.IMREAD_GRAYSCALE)
     assert picture is not None, name
@@ -200,7 +195,7 @@ def mask_path(name: str) -> Path:
     return data_folder() / f"mpfb2/textures/mpfb_{name}.jpg"
 
 
-def vertex_normals(vertices: Float32, faces: Int32) -> Float32:
+def vertex_normals(vertices: Floats, faces: Int32) -> Floats:
     """Unit normals, float32 (n, 3); zero where no face touches a vertex."""
     normals = np.zeros_like(vertices)
     a, b, c = (vertices[faces[:, i]] for i in range(3))

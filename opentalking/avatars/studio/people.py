@@ -12,7 +12,7 @@ Colour = tuple[float, float, float]  # linear light, 0..1, red first
 class Hair:
     """How the hair of the head grows and is worn. Lengths in decimetres."""
 
-    style: Literal["loose", "back", "crop", "side"]
+    style: Literal["combed", "crop"]
     length: float
     colour: Colour
     strands: int = 32_000
@@ -71,7 +71,7 @@ WOMAN = Person(
     skin=(0.56, 0.335, 0.225),
     lips=(0.42, 0.13, 0.12),
     iris=(0.16, 0.075, 0.03),
-    hair=Hair(style="loose", length=2.75, colour=(0.030, 0.014, 0.007), lift=0.16, parting=0.22, curl=0.02),
+    hair=Hair(style="combed", length=2.75, colour=(0.030, 0.014, 0.007), lift=0.16, parting=0.22, curl=0.02),
     shape={
         "head/head-oval": 0.5,
         "eyes/eye-scale-incr": 0.35,
@@ -114,7 +114,7 @@ ELDER = Person(
     skin=(0.60, 0.37, 0.27),
     lips=(0.42, 0.17, 0.15),
     iris=(0.13, 0.17, 0.20),
-    hair=Hair(style="side", length=0.85, colour=(0.30, 0.29, 0.28), lift=0.20, parting=-0.25, curl=0.03),
+    hair=Hair(style="combed", length=0.85, colour=(0.30, 0.29, 0.28), lift=0.20, parting=-0.25, curl=0.03),
     brows=(0.16, 0.13, 0.11),
     brow_weight=0.7,
     cloth=(0.16, 0.035, 0.045),
@@ -130,7 +130,7 @@ YOUTH = Person(
     skin=(0.53, 0.32, 0.205),
     lips=(0.38, 0.14, 0.12),
     iris=(0.06, 0.027, 0.012),
-    hair=Hair(style="side", length=0.36, colour=(0.010, 0.007, 0.006), lift=0.22, parting=0.35, curl=0.015),
+    hair=Hair(style="combed", length=0.36, colour=(0.010, 0.007, 0.006), lift=0.22, parting=0.35, curl=0.015),
     brows=(0.010, 0.007, 0.006),
     stubble=0.12,
     cloth=(0.05, 0.10, 0.075),

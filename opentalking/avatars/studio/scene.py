@@ -12,12 +12,13 @@ import cv2
 import mathutils
 import numpy as np
 
-from opentalking.avatars.studio import clothes, hair, materials, spectacles
+from opentalking.avatars.studio import clothes, facial_hair, hair, materials, spectacles
 from opentalking.avatars.studio.complexion import complexion
 from opentalking.avatars.studio.eyes import IRIS, IRIS_SHARE, SIDE, iris_picture
-from opentalking.avatars.studio.mesh import BODY, TEETH, TONGUE, Figure, Int32, figure, mask_path
+from opentalking.avatars.studio.mesh import BODY, TEETH, TONGUE, Figure, figure, mask_path
 from opentalking.avatars.studio.people import Person, Shot
-from opentalking.types import Float32, UInt8
+from opentalking.avatars.studio.vectors import Floats, Int32
+from opentalking.types import UInt8
 
 _FAR = 14.0  # dm from the camera to the face
 _SENSOR = 36.0  # mm
@@ -43,7 +44,7 @@ def photograph(person: Person, shot: Shot, threads: int = 1) -> UInt8:
     return np.asarray(picture, np.uint8)
 
 
-def _blender(points: Float32) -> Float32:
+def _blender(points: Floats) -> Floats:
     """MakeHuman's axes as Blender's: x, -z, y."""
     return np.stack([points[..., 0], -points[..., 2], points[..., 1]], -1).astype(np.float32)
 
@@ -53,7 +54,7 @@ def _link(thing: Any) -> Any:
     return thing
 
 
-def _mesh(name: str, points: Float32, faces: Int32, material: Any, levels: int = 2) -> Any:
+def _mesh(name: str, points: Floats, faces: Int32, material: Any, levels: int = 2) -> Any:
     """A smooth object; faces of three corners end in -1."""
     shape = bpy.data.meshes.new(name)
     shape.from_pydata(_blender(points).tolist(), [], [[int(i) for i in face if i >= 0] for face in faces])
@@ -67,7 +68,7 @@ def _mesh(name: str, points: Float32, faces: Int32, material: Any, levels: int =
     return thing
 
 
-def _values(thing: Any, name: str, values: Float32) -> None:
+def _values(thing: Any, name: str, values: Floats) -> None:
     """Give the vertices a value or colour that the material reads."""
     colour = values.ndim == 2
     attribute = thing.data.attributes.new(name, "FLOAT_COLOR" if colour else "FLOAT", "POINT")
@@ -123,9 +124,8 @@ def _eyes(built: Figure, person: Person, folder: Path) -> list[Any]:
         thing = bpy.context.object
         shape = thing.data
         shape.materials.append(material)
-        points = np.empty(len(shape.vertices) * 3, np.float32)
-        shape.vertices.foreach_get("co", points)
-        points = points.reshape(-1, 3)
+        points = np.empty((len(shape.vertices), 3), np.float32)
+        shape.vertices.foreach_get("co", points.ravel())
         corners = np.empty(len(shape.loops), np.int32)
         shape.loops.foreach_get("vertex_index", corners)
         scale = radius * IRIS_SHARE / IRIS * SIDE
@@ -150,10 +150,10 @@ def _mouth(built: Figure) -> list[Any]:
 
 
 def _strands(built: Figure, person: Person) -> list[Any]:
-    grown = [(hair.brows(built, person), materials.hair(person.brows, roughness=0.6))]
-    grown.append((hair.eyelashes(built, person), materials.plain("lash", (0.012, 0.009, 0.008), 0.8)))
+    grown = [(facial_hair.brows(built, person), materials.hair(person.brows, roughness=0.6))]
+    grown.append((facial_hair.eyelashes(built, person), materials.plain("lash", (0.012, 0.009, 0.008), 0.8)))
     worn = person.hair
-    on_head, on_chin = hair.head_hair(built, person), hair.beard(built, person)
+    on_head, on_chin = hair.head_hair(built, person), facial_hair.beard(built, person)
     if worn is not None and on_head is not None:
         grown.append((on_head, materials.hair(worn.colour, worn.grey)))
     if on_chin is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from opentalking.avatars.studio.mesh import Figure
-from opentalking.types import Float32
+from opentalking.avatars.studio.vectors import Floats
 
 
-def rims_and_temples(figure: Figure) -> list[tuple[Float32, bool]]:
+def rims_and_temples(figure: Figure) -> list[tuple[Floats, bool]]:
     """Middle lines of the frame's parts, float32 (n, 3), and whether each is closed."""
     front = float(figure.eyes[0][2] + figure.eye_radius + 0.12)
     lines = [(_rim(centre, front), True) for centre in figure.eyes]
@@ -22,7 +22,7 @@ def rims_and_temples(figure: Figure) -> list[tuple[Float32, bool]]:
     return [(line.astype(np.float32), closed) for line, closed in lines]
 
 
-def _rim(eye: Float32, front: float) -> Float32:
+def _rim(eye: Floats, front: float) -> Floats:
     """A rounded rectangle before an eye, bent back with the face."""
     turn = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     across = np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.75
