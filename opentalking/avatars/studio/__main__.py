@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 
 from opentalking.avatars.bundle import PACKAGED
-from opentalking.avatars.studio import cartoon
+from opentalking.avatars.studio import cartoon, heads
 from opentalking.avatars.studio.backdrop import backdrop, laid_over
 from opentalking.avatars.studio.cast import CAST, Avatar
-from opentalking.avatars.studio.heads import HEADS, take
 from opentalking.avatars.studio.people import Person, Shot
 from opentalking.types import UInt8
 
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, help="folder to write to instead of the repository's")
     options = parser.parse_args()
-    known = [head.name for head in HEADS] if options.heads else [avatar.id for avatar in CAST]
+    known = [head.name for head in heads.HEADS] if options.heads else [avatar.id for avatar in CAST]
     strangers = sorted(set(options.names) - set(known))
     if strangers:
         parser.error(f"unknown: {', '.join(strangers)}; known: {', '.join(known)}")
@@ -48,14 +47,15 @@ def main() -> None:
     for name in wanted:
         started = time.monotonic()
         if options.heads:
-            head = next(head for head in HEADS if head.name == name)
-            (out / f"{name}.jpg").write_bytes(take(head, photograph))
+            head = next(head for head in heads.HEADS if head.name == name)
+            others = [heads.read(out, other) for other in head.of]
+            heads.write(out, name, heads.make(head, others) if others else heads.take(head, photograph))
         else:
             avatar = next(avatar for avatar in CAST if avatar.id == name)
             _write(avatar, cartoon.draw() if avatar.person is None else _taken(avatar, avatar.person, photograph), out)
         print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
     if options.heads:
-        facts = {head.name: head.facts() for head in HEADS}
+        facts = {head.name: head.facts() for head in heads.HEADS}
         (out / "heads.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 

@@ -74,7 +74,7 @@ def _band(vertices: Floats, faces: Int32, beyond: Floats) -> Floats:
 def tube(line: Floats, radii: tuple[float, float], closed: bool = True, around: int = 10) -> tuple[Floats, Int32]:
     """A tube along `line`, (n, 3): half-axes upward and sideways; vertices and faces."""
     count = len(line)
-    ahead = np.roll(line, -1, 0) - np.roll(line, 1, 0)
+    ahead: Floats = np.roll(line, -1, 0) - np.roll(line, 1, 0)
     if not closed:
         ahead[0], ahead[-1] = line[1] - line[0], line[-1] - line[-2]
     ahead = unit(ahead)

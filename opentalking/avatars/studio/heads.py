@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -42,98 +43,103 @@ _WIRE, _DARK = (0.45, 0.36, 0.22), (0.012, 0.012, 0.014)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """One picture: who, how taken, and what is done to it afterwards."""
+    """One picture: a person as taken, or what became of the pictures of others."""
 
     name: str
     says: str
-    people: tuple[Person, ...]
+    person: Person | None = None
     shot: Shot = _SHOT
-    covered: bool = False  # a grey block before the mouth
-    shrunk: int = 0  # pixels of width it went through: 0 for none
-    around: int = 0  # pixels of backdrop added on each side
+    of: tuple[str, ...] = ()  # made from these pictures
+    roll: int = 0  # degrees by which it was turned clockwise
+    covered: bool = False  # a block before the mouth
+    shrunk: int = 0  # pixels of width it went through
+    margin: int = 0  # pixels of backdrop around it, after it was made smaller
 
     def facts(self) -> dict[str, Any]:
         """What a test may rely on."""
-        person = self.people[0]
+        person, *_ = who = [self.person] if self.person else [_NAMED[name].person for name in self.of]
+        assert person is not None
         return {
             "says": self.says,
-            "people": len(self.people),
+            "people": len(who),
             "yaw": self.shot.yaw,
             "pitch": self.shot.pitch,
-            "roll": self.shot.roll,
+            "roll": self.roll,
             "beard": bool(person.beard),
             "spectacles": person.spectacles is not None,
             "bald": person.hair is None,
-            "mouth_open": person.expression.get("jawOpen", 0) > 0,
+            "mouth_open": "jawOpen" in person.expression,
             "mouth_covered": self.covered,
             "low_resolution": bool(self.shrunk),
+            "small": bool(self.margin),
         }
 
 
-HEADS = (
-    Head(name="young-woman", says="light skin, long dark hair", people=(WOMAN,)),
-    Head(name="dark-skinned-man", says="dark skin, short hair, frontal", people=(MAN,)),
-    Head(name="old-woman", says="light skin, grey hair, lined", people=(ELDER,)),
-    Head(name="old-man", says="light skin, short white hair, high forehead", people=(_OLD_MAN,)),
-    Head(name="bearded", says="brown skin, full beard and moustache", people=(_BEARDED,)),
-    Head(name="bald", says="brown skin, no hair", people=(_BALD,)),
-    Head(name="spectacles", says="thin metal frame", people=(replace(ELDER, spectacles=_WIRE, seed=14),)),
-    Head(
-        name="dark-spectacles",
-        says="thick dark frame",
-        people=(replace(YOUTH, spectacles=_DARK, frame=0.024, seed=15),),
-    ),
-    Head(name="laughing", says="mouth open, teeth showing", people=(replace(WOMAN, expression=_LAUGH),)),
-    Head(name="laughing-dark", says="dark skin, teeth showing", people=(replace(MAN, expression=_LAUGH),)),
-    Head(
-        name="yaw-15", says="turned to the picture's right by 15 degrees", people=(YOUTH,), shot=replace(_SHOT, yaw=15)
-    ),
-    Head(
-        name="yaw-30", says="turned to the picture's left by 30 degrees", people=(WOMAN,), shot=replace(_SHOT, yaw=-30)
-    ),
-    Head(
-        name="roll-20", says="leaning to the picture's right by 20 degrees", people=(MAN,), shot=replace(_SHOT, roll=20)
-    ),
-    Head(name="looking-up", says="chin raised by 20 degrees", people=(YOUTH,), shot=replace(_SHOT, pitch=20)),
-    Head(name="covered", says="a hand-sized block hides the mouth", people=(WOMAN,), covered=True),
-    Head(
-        name="small",
-        says="a face of about 100 pixels in a large picture",
-        people=(YOUTH,),
-        shot=replace(_SHOT, eye_distance=46),
-        around=208,
-    ),
-    Head(name="two", says="two people side by side", people=(WOMAN, MAN), shot=replace(_SHOT, eye_distance=70)),
-    Head(name="blurred", says="went through 72 pixels of width", people=(ELDER,), shrunk=72),
+TAKEN = (
+    Head(name="young-woman", says="light skin, long dark hair", person=WOMAN),
+    Head(name="dark-skinned-man", says="dark skin, short hair", person=MAN),
+    Head(name="old-woman", says="light skin, grey hair", person=ELDER),
+    Head(name="old-man", says="light skin, short white hair, high forehead, lined", person=_OLD_MAN),
+    Head(name="bearded", says="full beard and moustache", person=_BEARDED),
+    Head(name="bald", says="brown skin, no hair", person=_BALD),
+    Head(name="spectacles", says="light frame", person=replace(ELDER, spectacles=_WIRE, seed=14)),
+    Head(name="dark-spectacles", says="dark frame", person=replace(YOUTH, spectacles=_DARK, frame=0.024, seed=15)),
+    Head(name="laughing", says="mouth open, teeth showing", person=replace(WOMAN, expression=_LAUGH)),
+    Head(name="laughing-dark", says="dark skin, teeth showing", person=replace(MAN, expression=_LAUGH)),
+    Head(name="yaw-15", says="turned to the picture's right", person=YOUTH, shot=replace(_SHOT, yaw=15)),
+    Head(name="yaw-30", says="turned to the picture's left", person=WOMAN, shot=replace(_SHOT, yaw=-30)),
+    Head(name="looking-up", says="chin raised", person=YOUTH, shot=replace(_SHOT, pitch=20)),
 )
+MADE = (
+    Head(name="roll-20", says="leaning to the picture's right", of=("dark-skinned-man",), roll=20),
+    Head(name="covered", says="a block as wide as a hand hides the mouth", of=("young-woman",), covered=True),
+    Head(name="small", says="a face of about 100 pixels in a large picture", of=("bald",), margin=260),
+    Head(name="two", says="two people side by side", of=("young-woman", "dark-skinned-man")),
+    Head(name="blurred", says="went through 72 pixels of width", of=("old-woman",), shrunk=72),
+)
+HEADS = (*TAKEN, *MADE)
+_NAMED = {head.name: head for head in HEADS}
 
 
-def take(head: Head, photograph: Callable[[Person, Shot], UInt8]) -> bytes:
-    """The picture as JPEG; `photograph` gives each person alone, BGRA."""
-    parts = []
-    for person in head.people:
-        alone = photograph(person, head.shot)
-        behind = backdrop(alone.shape[1], alone.shape[0], head.people[0].backdrop, head.people[0].seed)
-        parts.append(laid_over(alone, behind))
-    picture = np.hstack(parts)
-    if head.around:
-        wide = head.around
-        picture = np.asarray(cv2.copyMakeBorder(picture, wide, 0, wide, wide, cv2.BORDER_REPLICATE), np.uint8)
-        picture[:wide] = cv2.GaussianBlur(picture[:wide], (0, 0), 9)
+def take(head: Head, photograph: Callable[[Person, Shot], UInt8]) -> UInt8:
+    """A person before the backdrop, BGR; `photograph` gives the person alone, BGRA."""
+    assert head.person is not None
+    alone = photograph(head.person, head.shot)
+    return laid_over(alone, backdrop(alone.shape[1], alone.shape[0], head.person.backdrop, head.person.seed))
+
+
+def make(head: Head, pictures: list[UInt8]) -> UInt8:
+    """What becomes of the pictures `head.of`."""
+    quarter = SIDE // 8
+    picture = pictures[0] if len(pictures) == 1 else np.hstack([each[:, quarter:-quarter] for each in pictures])
+    if head.margin:
+        small = cv2.resize(picture, None, fx=0.66, fy=0.66, interpolation=cv2.INTER_AREA)
+        edges = head.margin, 0, head.margin, head.margin
+        around = cv2.copyMakeBorder(small, *edges, cv2.BORDER_REPLICATE)
+        soft = cv2.GaussianBlur(around, (0, 0), 12)
+        soft[head.margin :, head.margin : -head.margin] = small
+        picture = np.asarray(soft, np.uint8)
+    if head.roll:
+        turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), -head.roll, 1.0)
+        picture = np.asarray(cv2.warpAffine(picture, turn, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), np.uint8)
     if head.covered:
-        _cover(picture)
+        picture = picture.copy()
+        corners = (int(0.36 * SIDE), int(0.54 * SIDE)), (int(0.66 * SIDE), int(0.68 * SIDE))
+        cv2.rectangle(picture, *corners, (92, 110, 128), -1)
+        cv2.rectangle(picture, *corners, (70, 84, 98), 3)
     if head.shrunk:
         height = round(picture.shape[0] * head.shrunk / picture.shape[1])
         small = cv2.resize(picture, (head.shrunk, height), interpolation=cv2.INTER_AREA)
         picture = np.asarray(cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
-    _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return jpeg.tobytes()
+    return picture
 
 
-def _cover(picture: UInt8) -> None:
-    """A block in the colour of a glove, as wide as a hand, where the mouth of a frontal head is."""
-    height, width = picture.shape[:2]
-    left, right = int(0.36 * width), int(0.66 * width)
-    top, bottom = int(0.52 * height), int(0.66 * height)
-    cv2.rectangle(picture, (left, top), (right, bottom), (92, 110, 128), -1)
-    cv2.rectangle(picture, (left, top), (right, bottom), (70, 84, 98), 3)
+def write(folder: Path, name: str, picture: UInt8) -> None:
+    cv2.imwrite(str(folder / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+
+
+def read(folder: Path, name: str) -> UInt8:
+    picture = cv2.imread(str(folder / f"{name}.jpg"))
+    if picture is None:
+        raise SystemExit(f"{folder}: take {name} first")
+    return np.asarray(picture, np.uint8)

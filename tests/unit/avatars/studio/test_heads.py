@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from opentalking.avatars.landmarks import FaceFinder
-from opentalking.avatars.studio.heads import HEADS
+from opentalking.avatars.studio.heads import HEADS, Head
 
 FOLDER = Path(__file__).parents[3] / "data/heads"
 MOST_BYTES = 60_000
@@ -21,7 +21,7 @@ def test_pictures_and_facts_are_those_of_the_list() -> None:
     assert max(path.stat().st_size for path in FOLDER.glob("*.jpg")) <= MOST_BYTES
 
 
-@pytest.mark.parametrize("head", [head for head in HEADS if not head.shot.roll], ids=lambda head: head.name)
-def test_a_face_is_found_in_each_upright_head(head) -> None:
+@pytest.mark.parametrize("head", [head for head in HEADS if not head.roll], ids=lambda head: head.name)
+def test_a_face_is_found_in_each_upright_head(head: Head) -> None:
     picture = cv2.imread(str(FOLDER / f"{head.name}.jpg"))
     assert picture is not None and FaceFinder().detect(picture) is not None
