@@ -52,6 +52,11 @@ def no_face() -> UInt8:
     return read(_packaged("skimage", "data/chelsea.png"))
 
 
+def head(name: str) -> UInt8:
+    """A rendered person who does not exist, from data/heads; `heads.json` there says what each shows."""
+    return read(next((Path(__file__).parent / "data" / "heads").glob(f"{name}.[jp][pn]g")))
+
+
 def png(bgr: UInt8) -> bytes:
     return cv2.imencode(".png", bgr)[1].tobytes()
 

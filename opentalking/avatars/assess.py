@@ -20,7 +20,7 @@ from opentalking.avatars.worn import Worn, worn
 from opentalking.types import Float32, UInt8
 
 WIDTH_PX = (80.0, 160.0)  # cheek to cheek: refused below the first, warned of below the second
-TURN_DEG = (20.0, 12.0)  # yaw, and pitch, either way: refused above the first
+TURN_DEG = (20.0, 10.0)  # yaw, and pitch, either way: refused above the first
 ROLL_DEG = (25.0, 10.0)
 SHARPNESS = (0.33, 0.45)
 DARK = (0.10, 0.25)  # the brightest twentieth of the face's luma
@@ -64,7 +64,8 @@ def assess(finder: FaceFinder, bgr: UInt8) -> Portrait:
         findings += _pose(face) + _light(crop, points, sharpness, exposure)
     if not _refused(findings):  # of a blurred or turned mouth nothing can be told
         wears = worn(crop, points)
-        findings += _mouth(finder, bgr, face, bearded=wears.chin < BEARD) + _worn(wears)
+        soft = any(finding.code == "blurred" for finding in findings)
+        findings += _mouth(finder, bgr, face, soft, bearded=wears.chin < BEARD) + _worn(wears)
     left, top, right, bottom = face.box
     edges = (left / size[0], top / size[1], right / size[0], bottom / size[1])
     box = [round(min(1.0, max(0.0, edge)), 4) for edge in edges]
@@ -211,8 +212,8 @@ def _worn(wears: Worn) -> list[Finding]:
     return found
 
 
-def _mouth(finder: FaceFinder, bgr: UInt8, face: Face, bearded: bool) -> list[Finding]:
-    """Is it there, and is it closed?"""
+def _mouth(finder: FaceFinder, bgr: UInt8, face: Face, soft: bool, bearded: bool) -> list[Finding]:
+    """Is it there, and is it closed? In a `soft` picture it is hard to make out anyway, and not doubted for that."""
     seen = mouth_evidence(finder, bgr, face)
     what = "the beard hides the lips" if bearded else "something covers the mouth (a hand, a mask, a microphone?)"
     covered = f"{what}; they have to be seen whole" if bearded else f"{what}; it has to be seen whole"
@@ -225,6 +226,7 @@ def _mouth(finder: FaceFinder, bgr: UInt8, face: Face, bearded: bool) -> list[Fi
     doubts = sorted(doubts, key=lambda doubt: doubt.severity)[:1]  # "refuse" before "warn"
     if _refused(doubts):
         return doubts
+    doubts = [] if soft else doubts
     eyes = np.linalg.norm(face.points[LEFT_EYE_OUTER, :2] - face.points[RIGHT_EYE_OUTER, :2])
     corners = face.points[_MOUTH_CORNERS[0], :2] - face.points[_MOUTH_CORNERS[1], :2]
     smile = float(np.linalg.norm(corners) / eyes)
