@@ -40,8 +40,8 @@ def test_an_avatar_is_made_listed_and_deleted(photo: str, run_dir: Path, capsys:
     assert sorted(path.name.partition("-ada-")[0] for path in (run_dir / "cache").glob("*/*-ada-*")) == ["portrait"]
     assert main(["avatar", "list"]) == 0
     rows = capsys.readouterr().out.splitlines()
-    assert [row.split()[0] for row in rows] == ["drawn", "presenter", "ada"]
-    assert rows[-1].endswith("made here")
+    assert rows[-1].split()[0] == "ada" and rows[-1].endswith("made here")
+    assert "presenter" in [row.split()[0] for row in rows if not row.endswith("made here")]
     assert main(["avatar", "build", photo, "--id", "ada", "--i-have-consent"]) == 1
     assert "there is an avatar 'ada' already" in capsys.readouterr().err
     assert main(["avatar", "delete", "ada"]) == 0
