@@ -74,7 +74,7 @@ def test_an_idle_head_moves_and_blinks_without_moving_the_edges(bundle: Bundle, 
     still = avatar.rest[:height]
     for pose in (20, 33, 75, 140):
         adapter.idle_frame(avatar, pose, frame)
-        moved = frame[:height] != still
-        assert moved.mean() > 0.02
-        edges = moved[:4].any() or moved[-4:].any() or moved[:, :4].any() or moved[:, -4:].any()
-        assert not edges
+        moved = np.abs(frame[:height].astype(int) - still)
+        assert (moved > 2).mean() > 0.005
+        edges = moved[:4], moved[-4:], moved[:, :4], moved[:, -4:]
+        assert max(int(edge.max()) for edge in edges) <= 2  # levels: the backdrop may slide along the upper edge, unseen
