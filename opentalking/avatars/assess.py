@@ -20,7 +20,8 @@ from opentalking.avatars.worn import Worn, worn
 from opentalking.types import Float32, UInt8
 
 WIDTH_PX = (80.0, 160.0)  # cheek to cheek: refused below the first, warned of below the second
-TURN_DEG = (20.0, 10.0)  # yaw, and pitch, either way: refused above the first
+YAW_DEG = (20.0, 10.0)  # either way: refused above the first
+PITCH_DEG = (15.0, 9.0)  # as measured; the mesh sees two thirds of it
 ROLL_DEG = (25.0, 10.0)
 SHARPNESS = (0.33, 0.45)
 DARK = (0.10, 0.25)  # the brightest twentieth of the face's luma
@@ -152,14 +153,14 @@ def _pose(face: Face) -> list[Finding]:
         *_judge(
             "turned_away",
             abs(pose.yaw),
-            TURN_DEG,
+            YAW_DEG,
             "the head is turned aside by {:.0f} degrees; it has to look at the camera",
             "the head is turned aside by {:.0f} degrees; looking at the camera is better",
         ),
         *_judge(
             "looks_up_or_down",
             abs(pose.pitch),
-            TURN_DEG,
+            PITCH_DEG,
             "the head looks up or down by {:.0f} degrees; hold the camera at the height of the eyes",
             "the head looks up or down by {:.0f} degrees; the camera at the height of the eyes is better",
         ),

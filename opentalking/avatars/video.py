@@ -18,7 +18,7 @@ import av
 import cv2
 import numpy as np
 
-from opentalking.avatars.assess import TURN_DEG, Portrait, assess, sharpness_of
+from opentalking.avatars.assess import PITCH_DEG, YAW_DEG, Portrait, assess, sharpness_of
 from opentalking.avatars.faces import Face, find_faces, place_face, shrunk
 from opentalking.avatars.framing import Framing, frame_face
 from opentalking.avatars.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, FaceBox, FaceFinder, mouth_opening
@@ -116,7 +116,7 @@ def _frames(source: Path) -> Generator[UInt8]:
                 while shown <= (at - start) * FPS + 1e-6:
                     yield _turned(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8), frame.rotation)
                     shown += 1
-    except (av.FFmpegError, ValueError, OverflowError):
+    except (av.FFmpegError, AttributeError, ValueError, OverflowError):  # a codec that is not known has no context
         raise broken from None
 
 
@@ -151,7 +151,7 @@ def _box_of(face: Face) -> FaceBox:
 
 
 def _frontal(face: Face) -> bool:
-    return abs(face.pose.yaw) <= TURN_DEG[0] and abs(face.pose.pitch) <= TURN_DEG[0]
+    return abs(face.pose.yaw) <= YAW_DEG[0] and abs(face.pose.pitch) <= PITCH_DEG[0]
 
 
 def _enlarged(face: Face, scale: float) -> Face:
