@@ -60,7 +60,6 @@ class Shot:
     eye_level: float = 0.43  # of the height, from above
     yaw: float = 0.0  # positive: turned to the person's left, which is the picture's right
     pitch: float = 0.0  # positive: looking up
-    roll: float = 0.0  # positive: leaning to the picture's right
     samples: int = 64
 
 
