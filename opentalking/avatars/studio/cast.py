@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from opentalking.avatars.studio.people import ELDER, MAN, WOMAN, YOUTH, Person, Shot
+from opentalking.avatars.studio.people import ELDER, MAN, WOMAN, Person, Shot
 
 LICENCE = "CC0-1.0"
 SAMPLE_RATE = 16_000
@@ -57,6 +57,7 @@ CAST = (
         name="Presenter",
         description="A woman in her twenties who does not exist, rendered by script from CC0 data",
         person=WOMAN,
+        shot=Shot(samples=20),
     ),
     Avatar(
         id="samuel",
@@ -69,12 +70,6 @@ CAST = (
         name="Ingrid",
         description="A woman in her sixties who does not exist, rendered by script from CC0 data",
         person=ELDER,
-    ),
-    Avatar(
-        id="kenji",
-        name="Kenji",
-        description="A man in his thirties who does not exist, rendered by script from CC0 data",
-        person=YOUTH,
     ),
     Avatar(id="drawn", name="Drawn character", description="A character drawn by script, CC0"),
 )

@@ -9,8 +9,10 @@ import numpy as np
 from opentalking.avatars.studio.facial_hair import beard_density
 from opentalking.avatars.studio.hair import scalp_density
 from opentalking.avatars.studio.mesh import Figure
-from opentalking.avatars.studio.people import Hair, Person
+from opentalking.avatars.studio.people import Person
 from opentalking.avatars.studio.vectors import Floats, smoothstep
+
+_HIDDEN = 0.85  # of the scalp's skin by the roots of hair
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,5 @@ def complexion(figure: Figure, person: Person) -> Complexion:
         tint=tint.astype(np.float32),
         stubble=(grown * person.stubble).astype(np.float32),
         lines=(forehead * person.age * smoothstep(0.3, 0.6, points[:, 2])).astype(np.float32),
-        scalp=(scalp * _cover(hair) * (1 - figure.ears)).astype(np.float32),
+        scalp=(scalp * _HIDDEN * (1 - figure.ears)).astype(np.float32),
     )
-
-
-def _cover(hair: Hair | None) -> float:
-    """How much of the scalp's skin the roots hide."""
-    return 0.0 if hair is None else 0.85

@@ -12,15 +12,15 @@ from opentalking.avatars.studio.vectors import Floats, smoothstep, unit
 
 
 def eyelashes(figure: Figure, person: Person) -> Strands:
-    """Lashes on the mesh's strips for them: from the strip's edge on the lid to its free edge, curving up."""
+    """Upper lashes on the mesh's strips for them: from the strip's edge on the lid to its free edge."""
     random = np.random.default_rng(person.seed + 10)
-    parts = []
-    for names, centre in ((("l-eyelashes-1", "l-eyelashes-2"), 0), (("r-eyelashes-1", "r-eyelashes-2"), 1)):
-        for name in names:
-            quads = figure.vertices[figure.base.faces[f"helper-{name}"]]
-            parts.append(_lash_row(quads, figure.eyes[centre], random))
-    points = np.concatenate(parts)
-    return Strands(points, np.linspace(0.0042, 0.0012, points.shape[1]).astype(np.float32), np.zeros(len(points)))
+    rows = []
+    for side, eye in (("l", figure.eyes[0]), ("r", figure.eyes[1])):
+        strips = [figure.vertices[figure.base.faces[f"helper-{side}-eyelashes-{i}"]] for i in (1, 2)]
+        upper = max(strips, key=lambda strip: float(strip[..., 1].mean()))
+        rows.append(_lash_row(upper, eye, random))
+    points = np.concatenate(rows)
+    return Strands(points, np.linspace(0.0026, 0.0007, points.shape[1]).astype(np.float32), np.zeros(len(points)))
 
 
 def _lash_row(quads: Floats, eye: Floats, random: np.random.Generator) -> Floats:
@@ -31,7 +31,7 @@ def _lash_row(quads: Floats, eye: Floats, random: np.random.Generator) -> Floats
     swap = np.linalg.norm(near[:, 0] - far[:, 0], axis=1) > np.linalg.norm(near[:, 0] - far[:, 1], axis=1)
     far[swap] = far[swap][:, ::-1]
     rows = []
-    for _ in range(3):
+    for _ in range(2):
         share = random.random((len(quads), 1))
         root, tip = near[:, 0] * (1 - share) + near[:, 1] * share, far[:, 0] * (1 - share) + far[:, 1] * share
         tip = root + (tip - root) * random.uniform(0.7, 1.0, (len(quads), 1))

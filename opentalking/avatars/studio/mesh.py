@@ -48,7 +48,6 @@ class Figure:
     crown: float  # y of the top of the head
     lips: Floats  # (n,) 1 on the lips
     ears: Floats  # (n,) 1 on the ears
-    face: Floats  # (n,) 1 on the face
 
     def group(self, name: str) -> Int32:
         return np.unique(self.base.faces[name][self.base.faces[name] >= 0])
@@ -153,7 +152,7 @@ def _measured(base: BaseMesh, vertices: Floats) -> Figure:
         eyes.append((points.min(0) + points.max(0)) / 2)
         radii.append(np.linalg.norm(points - eyes[-1], axis=1).mean())
         outer.append(np.abs(vertices[np.unique(base.faces[lash]), 0]).max())
-    lips, ears, face = (_painted(base, name) for name in ("lips", "ears", "face"))
+    lips, ears = _painted(base, "lips"), _painted(base, "ears")
     body = np.unique(base.faces[BODY])
     centre = vertices[body][:, 1] > -1.5
     head = vertices[body[centre]]
@@ -174,7 +173,6 @@ def _measured(base: BaseMesh, vertices: Floats) -> Figure:
         crown=float(head[:, 1].max()),
         lips=lips,
         ears=ears,
-        face=face,
     )
 
 

@@ -60,7 +60,6 @@ class Shot:
     eye_level: float = 0.43  # of the height, from above
     yaw: float = 0.0  # positive: turned to the person's left, which is the picture's right
     pitch: float = 0.0  # positive: looking up
-    roll: float = 0.0  # positive: leaning to the picture's right
     samples: int = 64
 
 
@@ -71,14 +70,14 @@ WOMAN = Person(
     skin=(0.56, 0.335, 0.225),
     lips=(0.42, 0.13, 0.12),
     iris=(0.16, 0.075, 0.03),
-    hair=Hair(style="combed", length=2.75, colour=(0.030, 0.014, 0.007), lift=0.16, parting=0.22, curl=0.02),
+    hair=Hair(style="combed", length=2.35, colour=(0.030, 0.014, 0.007), lift=0.16, parting=0.22, curl=0.02),
     shape={
         "head/head-oval": 0.5,
         "eyes/eye-scale-incr": 0.35,
         "nose/nose-scale-horiz-decr": 0.2,
         "ears/ear-wing-decr": 1.0,
     },
-    brow_weight=0.85,
+    brow_weight=0.75,
     cloth=(0.035, 0.06, 0.15),
 )
 

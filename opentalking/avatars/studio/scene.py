@@ -34,7 +34,7 @@ def photograph(person: Person, shot: Shot, threads: int = 1) -> UInt8:
         for thing in _person(built, person, Path(folder)):
             thing.parent = stand
         stand.rotation_mode = "YXZ"
-        stand.rotation_euler = (-math.radians(shot.pitch), math.radians(shot.roll), math.radians(shot.yaw))
+        stand.rotation_euler = (-math.radians(shot.pitch), 0, math.radians(shot.yaw))
         _camera(built, shot)
         _lights()
         out = Path(folder) / "out.png"
