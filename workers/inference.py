@@ -30,8 +30,9 @@ from opentalking.models.adapter import AvatarState, ModelAdapter, ModelError
 from opentalking.models.device import choose_device
 from opentalking.models.registry import create_adapter, list_models
 from opentalking.rtc.idle import map_clip, write_clip
-from opentalking.store import Command, Session, StoreError
+from opentalking.store import Command, Session, ShowAvatar, StoreError, SwitchAvatar
 from opentalking.types import i420_shape
+from workers import switching
 from workers.lifecycle import Worker
 from workers.render import RenderSession
 
@@ -92,14 +93,72 @@ class InferenceService:
         avatar, clip = await self._avatar(session.model, session.avatar_id)
         adapter = self._adapters[session.model]
         folder = self._worker.node.session(session.session_id)
-        rendering = RenderSession(adapter, avatar, folder)
+        rendering = RenderSession(adapter, avatar, folder, session.face)
         rendering.listen(self._work.set)
         self.sessions[session.session_id] = rendering
         rendering.board.raise_generation(session.generation)
-        await self._worker.store.set_idle_clip(session.session_id, str(clip))
+        if session.face:  # the process before this one may have died before it said so
+            await self._worker.store.send(session.rtc_worker, switching.shown(session))
+        else:
+            await self._worker.store.set_idle_clip(session.session_id, str(clip))
 
     async def handle(self, command: Command) -> None:
-        log.warning("not a command for inference: %s", type(command).__name__)
+        if isinstance(command, SwitchAvatar):
+            await self._switch(command)
+        else:
+            log.warning("not a command for inference: %s", type(command).__name__)
+
+    async def _switch(self, command: SwitchAvatar) -> None:
+        """Another face for a session, in the order of switching.py."""
+        store, session_id, before = self._worker.store, command.session_id, self.sessions.get(command.session_id)
+        if before is None or not await switching.is_wanted(store, command):
+            return
+        try:
+            if command.model not in self._adapters:
+                raise ModelError(f"this worker does not serve the model {command.model}")
+            avatar, clip = await self._avatar(command.model, command.avatar_id)
+            if not await switching.is_wanted(store, command):  # it took seconds, and the person chose again
+                return
+            switching.make_ring(self._worker.node.session(session_id), command.face, avatar)
+        except StoreError:
+            raise
+        except Exception as error:  # whatever a model, a file or a full /dev/shm may say: the old face stays
+            log.exception("%s keeps its face", session_id)
+            await switching.refuse(store, command, error)
+            return
+        face = ShowAvatar(
+            session_id, command.face, command.avatar_id, command.model, avatar.width, avatar.height, str(clip)
+        )
+        try:
+            await switching.finish(before, store, session_id, self._on_device)
+            await store.set_face(face)
+        except StoreError:
+            before.come_back()
+            raise
+        await self._replace(before, avatar, face)
+
+    async def _replace(self, before: RenderSession, avatar: AvatarState, face: ShowAvatar) -> None:
+        """The face that is in force now takes over the sound, at the slot that the one before stopped at."""
+        store, session_id = self._worker.store, face.session_id
+        async with before.lock:
+            before.close()
+            del self.sessions[session_id]
+            try:
+                after = RenderSession(
+                    self._adapters[face.model], avatar, self._worker.node.session(session_id), face.face
+                )
+                after.listen(self._work.set)
+                self.sessions[session_id] = after
+            except Exception as error:
+                log.exception("cannot render %s", session_id)
+                session = await store.get_session(session_id)
+                if session is not None:
+                    await self._worker.fail_session(session, "OPEN_FAILED", f"inference: {error}")
+                return
+        self._work.set()
+        session = await store.get_session(session_id)
+        if session is not None:
+            await store.send(session.rtc_worker, face)
 
     def raise_generation(self, session_id: str, generation: int) -> None:
         self.sessions[session_id].board.raise_generation(generation)

@@ -39,19 +39,21 @@ class _Sound:
 class RenderSession:
     """State of one session in the inference process; rings are touched by the loop's thread only."""
 
-    def __init__(self, adapter: ModelAdapter, avatar: AvatarState, folder: Path) -> None:
+    def __init__(self, adapter: ModelAdapter, avatar: AvatarState, folder: Path, face: int = 0) -> None:
         self._adapter = adapter
         self._avatar = avatar
         self._stream = adapter.open_stream(avatar)
         self.board = links.open_board(folder, Writer.INFERENCE)
         self._pcm = links.pcm_consumer(folder)
-        self._av = links.av_producer(folder, avatar.width, avatar.height)
+        self._av = links.av_producer(folder, avatar.width, avatar.height, face)
         self._generation = 0
         self._sounds: deque[_Sound] = deque()
         self._predictions: deque[Any] = deque()
         self._pose = 0
         self.lock = asyncio.Lock()  # held while a step runs, and to close
         self.closed = False
+        self._wake: Callable[[], None] = lambda: None
+        self._drawn: asyncio.Event | None = None  # once it hears no more: whether all that it heard is drawn
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake` when there may be something to do: sound came, or a picture was taken."""
@@ -60,8 +62,28 @@ class RenderSession:
             self._pcm.depth, self._av.depth  # noqa: B018 - reading them empties the doorbells
             wake()
 
+        self._wake = wake
         self._pcm.listen(look)
         self._av.listen(look)
+
+    @property
+    def generation(self) -> int:
+        """Of the turn in progress, or the one before."""
+        return self._generation
+
+    async def retire(self, on_device: RunOnDevice) -> asyncio.Event:
+        """Hear no more: another face hears the rest of the turn. The event is set when all that was heard is drawn."""
+        async with self.lock:
+            drawn = self._drawn = asyncio.Event()
+            if len(self._sounds) > len(self._predictions):
+                self._predictions.extend(await on_device(self._flush))
+        self._wake()
+        return drawn
+
+    def come_back(self) -> None:
+        """Hear again: there is no other face."""
+        self._drawn = None
+        self._wake()
 
     @property
     def buffered(self) -> int:
@@ -78,6 +100,9 @@ class RenderSession:
             self.abandon_turn()
         if self._predictions:
             return self._av.try_claim() is not None
+        if self._drawn is not None:
+            self._drawn.set()
+            return False
         return self._pcm.front(self.board.generation) is not None and self._av.try_claim() is not None
 
     def abandon_turn(self) -> None:
@@ -114,9 +139,12 @@ class RenderSession:
     def _predict(self, chunk: AudioChunk, ends: bool) -> list[Any]:
         adapter, stream = self._adapter, self._stream
         predictions = adapter.infer(adapter.extract_features(chunk, stream), stream)
-        if ends:
-            predictions = [*predictions, *adapter.infer(adapter.extract_features(None, stream), stream)]
-        return predictions
+        return [*predictions, *self._flush()] if ends else predictions
+
+    def _flush(self) -> list[Any]:
+        """What is owed to the sounds that were heard."""
+        adapter, stream = self._adapter, self._stream
+        return adapter.infer(adapter.extract_features(None, stream), stream)
 
     async def _draw(self, on_device: RunOnDevice) -> None:
         payload = self._av.try_claim()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from api.route import Route
-from api.routes import catalog, conversation, events, health, metrics, microphone, page, seen, sessions, webrtc
+from api.routes import avatar, catalog, conversation, events, health, metrics, microphone, page, seen, sessions, webrtc
 
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
+    *avatar.ROUTES,
     *conversation.ROUTES,
     *microphone.ROUTES,
     *webrtc.ROUTES,

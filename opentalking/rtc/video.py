@@ -26,12 +26,13 @@ _RECONFIGURE_RATIO = 0.2  # a bitrate estimate must differ by this much to be wo
 
 
 class VideoEncoder:
-    """One H.264 or VP8 stream. `encode` may run in any one thread at a time; it releases the interpreter lock."""
+    """One H.264 or VP8 stream. `encode` may run in any one thread at a time; it releases the interpreter lock. The
+    pictures' size may change on the way: the first of another size is a keyframe that tells it."""
 
-    def __init__(self, codec: Codec, width: int, height: int, bitrate: int, effort: Effort = "live") -> None:
+    def __init__(self, codec: Codec, bitrate: int, effort: Effort = "live") -> None:
         self.codec: Codec = codec
         self._effort: Effort = effort
-        self._size = (width, height)
+        self._size = (0, 0)  # width, height of what `_context` encodes
         self._bitrate = bitrate
         self._context: VideoCodecContext | None = None
         self._frames = 0
@@ -53,9 +54,10 @@ class VideoEncoder:
     def encode(self, pixels: UInt8, keyframe: bool = False) -> tuple[bytes, bool]:
         """Encode uint8 I420 (height*3//2, width). Returns the access unit and whether it is a keyframe."""
         context = self._context  # set_bitrate may take it away meanwhile, from another thread
-        if context is None:
-            context = self._context = _open(self.codec, *self._size, self._bitrate, self._effort)
-            self._frames = 0
+        size = pixels.shape[1], pixels.shape[0] * 2 // 3
+        if context is None or size != self._size:
+            context = self._context = _open(self.codec, *size, self._bitrate, self._effort)
+            self._size, self._frames = size, 0
         frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(pixels), "yuv420p")
         frame.pts = self._frames
         frame.time_base = Fraction(1, FPS)

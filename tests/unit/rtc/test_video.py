@@ -25,7 +25,7 @@ def codec(request: pytest.FixtureRequest) -> Codec:
 
 
 def encoder_of(codec: Codec, bitrate: int = 1_000_000) -> VideoEncoder:
-    return VideoEncoder(codec, SIZE, SIZE, bitrate)
+    return VideoEncoder(codec, bitrate)
 
 
 def test_every_picture_comes_out_at_once_and_looks_like_what_went_in(codec: Codec) -> None:
