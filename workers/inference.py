@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from opentalking.avatars.bundle import avatars_dir, find_bundle
+from opentalking.avatars.bundle import AvatarError, avatars_dir, find_bundle
 from opentalking.models.adapter import AvatarState, ModelAdapter, ModelError
 from opentalking.models.device import choose_device
 from opentalking.models.registry import create_adapter, list_models
@@ -123,7 +123,8 @@ class InferenceService:
         except StoreError:
             raise
         except Exception as error:  # whatever a model, a file or a full /dev/shm may say: the old face stays
-            log.exception("%s keeps its face", session_id)
+            foreseen = isinstance(error, AvatarError | ModelError | OSError)
+            log.warning("%s keeps its face: %s", session_id, error, exc_info=not foreseen)
             await switching.refuse(store, command, error)
             return
         face = ShowAvatar(

@@ -322,3 +322,46 @@ async def test_a_successor_takes_over_after_a_session_was_closed(
     around.say(2, second)
     await around.render()
     assert sound_of(around.take_all()).tobytes() == second.tobytes()
+
+
+async def test_a_turn_is_handed_to_another_face_without_a_sound_lost_or_doubled(
+    around: Around, adapter: Any, avatar: PortraitAvatar, tmp_path: Path
+) -> None:
+    pcm = voice(25)
+    around.say(1, pcm, slice(0, 12))
+    await around.render()
+    drawn = await around.session.retire(around.on_device)
+    around.say(1, pcm, slice(12, None))
+    await around.render()
+    assert drawn.is_set()
+    before = around.take_all()
+    assert [frame.info.sample for frame in before] == [n * PLAYBACK_SAMPLES for n in range(12)]  # the look-ahead, too
+
+    around.session.close()
+    around.av.close()
+    around.session = RenderSession(adapter, avatar, tmp_path, face=1)
+    around.av = links.av_consumer(tmp_path, avatar.width, avatar.height, face=1)
+    await around.render(8)
+    after = around.take_all()
+    await around.render()
+    after += around.take_all()
+    assert sound_of(before + after).tobytes() == pcm.tobytes()
+
+
+async def test_an_interrupt_ends_the_wait_for_pictures_that_nobody_takes(around: Around) -> None:
+    around.say(1, voice(25))
+    await around.render()
+    drawn = await around.session.retire(around.on_device)
+    await around.render()
+    assert not drawn.is_set()
+    around.board.raise_generation(2)
+    await around.render()
+    assert drawn.is_set()
+
+
+async def test_a_face_that_was_to_go_and_stays_hears_again(around: Around) -> None:
+    await around.session.retire(around.on_device)
+    around.session.come_back()
+    around.say(1, voice(10))
+    await around.render()
+    assert len(around.take_all()) == 10
