@@ -147,6 +147,19 @@ export class Session {
     }
   }
 
+  /** Resolves when this face is on screen, or is not going to be. @param {string} avatarId @returns {Promise<void>} */
+  shows(avatarId) {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (this.phase === "live" && this.avatarId !== avatarId && this.switching === avatarId) return;
+        this.#watchers.delete(look);
+        resolve();
+      };
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
   /** The open microphone, for this connection and those to come. @param {MediaStreamTrack | null} track */
   send(track) {
     this.#track = track;

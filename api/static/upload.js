@@ -13,7 +13,7 @@ const MB = 1_000_000;
 const LIMITS = { image: 10 * MB, video: 200 * MB };
 const UPLOAD_SHARE = 0.25; // of the progress bar; the rest is the server's
 const SUFFIXES = { image: /\.(png|jpe?g|webp)$/i, video: /\.(mp4|webm|mov|avi)$/i };
-const CAMERA_NAME = /^(img|dsc|dscn|pxl|photo|image|screenshot|vid|mvi|whatsapp image)?[\s_-]*\d/i;
+const NO_NAME = /^(img|dsc|dscn|pxl|photo|picture|portrait|image|screenshot|untitled|unnamed|download|vid|video|mvi|whatsapp)?[\s_-]*(\d|$)/i;
 
 export const ACCEPTED = "image/png,image/jpeg,image/webp,video/mp4,video/webm,video/quicktime,.png,.jpg,.jpeg,.webp,.mp4,.webm,.mov,.avi";
 
@@ -43,7 +43,7 @@ export function problemOf(file) {
 /** A name to begin with, from the file's, if a person gave it one. @param {string} fileName */
 export function nameFrom(fileName) {
   const stem = fileName.replace(/\.[^.]*$/, "");
-  if (CAMERA_NAME.test(stem)) return "";
+  if (NO_NAME.test(stem)) return "";
   return stem.replace(/[\s_-]+/g, " ").trim().slice(0, 40).replace(/(^|\s)\p{L}/gu, (letter) => letter.toUpperCase());
 }
 

@@ -102,6 +102,12 @@ const ENDED = [
   [/shutdown|stopping|drain/i, ["The server is shutting down.", "Start again once it is back."]],
 ];
 
+/** @param {string} clause as the server writes it, without a capital and without a full stop */
+export function asSentence(clause) {
+  const text = clause.charAt(0).toUpperCase() + clause.slice(1);
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}
+
 /**
  * @param {{code?: string, detail?: string, message?: string}} failure an ApiError, or the data of an `error` event
  * @returns {Words}
