@@ -49,7 +49,7 @@ function render() {
   if (isOver() && voice.mode !== "off") void voice.choose("off"); // nobody listens any more
   if (session.phase === "live" && session.avatarId) chosen = session.avatarId;
   stage.render(avatars.find(({ id }) => id === chosen));
-  gallery.render(cards(avatars, models, chosen, session.switching), session.switching !== "");
+  gallery.render(cards(avatars, models, chosen, session.switching), session.notice);
   conversation.render(session.conversation.turns);
   voiceView.render();
   latency.render(session.timing, session.witness.of(session.timing));

@@ -76,6 +76,7 @@ class CardView {
 export class GalleryView {
   /** @type {Map<string, CardView>} */ #views = new Map();
   #stack = "";
+  /** @type {import("../words.js").Words | null} */ #trouble = null;
   isOpen = false;
 
   /** @param {{onChoose: (id: string) => void, onChanged: () => Promise<void>, upload: import("./upload.js").UploadView}} actions */
@@ -101,6 +102,7 @@ export class GalleryView {
   }
 
   open() {
+    this.#trouble = null;
     this.#set(true);
     this.#show(this.upload.busy);
     byId("gallery-title").focus({ preventScroll: true });
@@ -139,12 +141,15 @@ export class GalleryView {
     this.#views.get(id)?.node.scrollIntoView({ block: "nearest" });
   }
 
-  /** @param {Card[]} cards @param {boolean} switching */
-  render(cards, switching) {
+  /** @param {Card[]} cards @param {import("../words.js").Words | null} notice of the conversation, which is covered */
+  render(cards, notice) {
+    const switching = cards.some(({ coming }) => coming);
     byId("faces").classList.toggle("switching", switching);
     setText(byId("faces-word"), switching ? "Changing…" : "Faces");
     this.#renderStack(cards);
     if (!this.isOpen) return;
+    const trouble = this.#trouble ?? notice;
+    setText(byId("gallery-trouble"), trouble ? `${trouble.title} ${trouble.hint}` : "");
     const list = byId("cards");
     for (const [id, view] of this.#views) {
       if (cards.some((card) => card.id === id)) continue;
@@ -172,16 +177,14 @@ export class GalleryView {
 
   /** @param {string} id */
   async #delete(id) {
-    let trouble = "";
+    this.#trouble = null;
     try {
       await api.deleteAvatar(id);
     } catch (error) {
-      const { title, hint } = explain(/** @type {api.ApiError} */ (error));
-      trouble = `${title} ${hint}`;
+      this.#trouble = explain(/** @type {api.ApiError} */ (error));
       this.#views.get(id)?.node.remove(); // drawn anew, without its question
       this.#views.delete(id);
     }
-    setText(byId("gallery-trouble"), trouble);
     await this.onChanged();
     byId("gallery-title").focus({ preventScroll: true });
   }
