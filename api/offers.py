@@ -1,6 +1,6 @@
 """What the workers offer, read from the `info` of their heartbeats: models, voices, engines, the language model.
 
-    inference: {"models": [{id, backend, connected, reason}]}
+    inference: {"models": [{id, backend, connected, reason, detail, frame_ms, batched_frame_ms, max_sessions}]}
     speech:    {"llm": {provider, model, embedded, base_url, key_set}, "tts": {provider: {available, reason}},
                 "voices": [{provider, voice_id, display_label, language}],
                 "stt": {provider: {available, loading, reason}}, "default_stt": provider}
@@ -67,7 +67,8 @@ def require_model(workers: Iterable[WorkerBeat], model: str, settings: Settings)
         raise ApiError(400, "unknown_model", f"model: no model {model!r}; known: {', '.join(statuses)}")
     told = [worker for worker in workers if worker.role == "inference"]
     if told and all(worker.info.get("models") for worker in told) and not statuses[model].connected:
-        raise ApiError(400, "model_unavailable", f"model: {model} cannot be used: {statuses[model].reason}")
+        why = statuses[model].detail or statuses[model].reason
+        raise ApiError(400, "model_unavailable", f"model: {model} cannot be used: {why}")
 
 
 def require_voice(speech: Iterable[WorkerBeat], provider: str | None, voice: str | None) -> None:

@@ -1,6 +1,7 @@
 """Where a new session goes: the node with the fewest sessions that has all three roles ready and room in each.
 
-A session's media cross its node's shared memory, so its three workers are always of one node.
+A session's media cross its node's shared memory, so its three workers are always of one node. A model that was measured
+to serve so many sessions on a device gets no more there: one more would make all of them stutter.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from api.errors import ApiError
 from opentalking.store import ROLES, Session, WorkerBeat
@@ -38,11 +40,14 @@ def place(workers: Iterable[WorkerBeat], sessions: Sequence[Session], max_sessio
     for node in sorted(complete, key=lambda name: (_count(sessions, node=name), name)):
         if _count(sessions, node=node) >= max_sessions:
             continue
-        chosen = {role: _least_busy(complete[node][role], sessions) for role in ROLES}
+        chosen = {role: _least_busy(complete[node][role], sessions, model) for role in ROLES}
         speech, inference, rtc = chosen["speech"], chosen["inference"], chosen["rtc"]
         if speech and inference and rtc:
             return Placement(node, speech, inference, rtc)
     detail = "every node has as many sessions as it may"
+    limits = [limit for node in complete.values() for one in node["inference"] if (limit := _limit(one, model))]
+    if limits:
+        detail += f", or as many as the model {model} was measured to serve there: {sum(limits)}"
     raise ApiError(503, "at_capacity", detail, {"Retry-After": str(RETRY_AFTER_S)})
 
 
@@ -53,10 +58,17 @@ def is_ready(worker: WorkerBeat) -> bool:
 
 def serves(worker: WorkerBeat, model: str) -> bool:
     """Whether an inference worker says that it can serve a model. One that is still loading says nothing: it may."""
-    models = worker.info.get("models")
-    if not models:
-        return True
-    return any(entry.get("id") == model and entry.get("connected") for entry in models)
+    return not worker.info.get("models") or bool(_told(worker, model).get("connected"))
+
+
+def _limit(worker: WorkerBeat, model: str) -> int | None:
+    """How many sessions of a model this worker was measured to serve; None if there is no such limit."""
+    limit = _told(worker, model).get("max_sessions")
+    return limit if isinstance(limit, int) else None
+
+
+def _told(worker: WorkerBeat, model: str) -> dict[str, Any]:
+    return next((entry for entry in worker.info.get("models") or () if entry.get("id") == model), {})
 
 
 def _by_node_and_role(workers: Iterable[WorkerBeat], model: str) -> dict[str, dict[str, list[WorkerBeat]]]:
@@ -71,11 +83,16 @@ def _count(sessions: Iterable[Session], node: str) -> int:
     return sum(session.node == node for session in sessions)
 
 
-def _least_busy(workers: Iterable[WorkerBeat], sessions: Iterable[Session]) -> str | None:
+def _least_busy(workers: Iterable[WorkerBeat], sessions: Sequence[Session], model: str) -> str | None:
     """The worker with the fewest sessions that has room; None if none has."""
-    busy = {worker.worker: sum(worker.worker in session.workers for session in sessions) for worker in workers}
-    room = [worker for worker in workers if busy[worker.worker] < worker.capacity]
-    return min(room, key=lambda worker: (busy[worker.worker], worker.worker)).worker if room else None
+    busy: dict[str, int] = {}
+    for worker in workers:
+        own = [session for session in sessions if worker.worker in session.workers]
+        limit = _limit(worker, model)
+        full = limit is not None and sum(session.model == model for session in own) >= limit
+        if len(own) < worker.capacity and not full:
+            busy[worker.worker] = len(own)
+    return min(busy, key=lambda name: (busy[name], name), default=None)
 
 
 def _no_workers(nodes: dict[str, dict[str, list[WorkerBeat]]]) -> ApiError:

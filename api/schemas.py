@@ -187,13 +187,50 @@ class AvatarSummary(msgspec.Struct, frozen=True, kw_only=True):
     client_renderer: dict[str, Any] | None = None
 
 
+class AvatarForm(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a photo or a video that becomes an avatar. `consent` (ours) must be true; `user_id` (ours) is kept
+    with it. `remove_background` and `person_mode` "double" are refused: there is nothing here that does them."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    consent: bool = False
+    base_avatar_id: Annotated[str, Meta(max_length=128)] = ""
+    model: Annotated[str, Meta(max_length=128)] = ""
+    person_mode: Literal["single", "double"] = "single"
+    remove_background: bool = False
+    user_id: UserId = ""
+
+
+class AvatarGone(msgspec.Struct, frozen=True):
+    avatar_id: str
+    status: Literal["deleted"]
+
+
+class PrewarmBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model to prepare the avatar for; its own, if none is named."""
+
+    model: Name | None = None
+
+
+class Prewarm(msgspec.Struct, frozen=True):
+    avatar_id: str
+    model: str
+    status: Literal["ready"]
+
+
 class ModelStatus(msgspec.Struct, frozen=True):
-    """Whether sessions can use a model now, and why not."""
+    """Whether sessions can use a model now: `reason` is a stable code, `detail` says it in words.
+
+    `frame_ms` is what a frame was measured to take on that device, `batched_frame_ms` in a full batch; `max_sessions`
+    how many sessions a worker serves, if the model batches. Null where nothing was measured. All of these are ours."""
 
     id: str
     backend: str = "local"
     connected: bool = False
     reason: str = "not_loaded"
+    detail: str = ""
+    frame_ms: float | None = None
+    batched_frame_ms: float | None = None
+    max_sessions: int | None = None
 
 
 class ModelList(msgspec.Struct, frozen=True):

@@ -1,8 +1,11 @@
 """The inference process: PCM slots in, AV slots out, for all sessions of one device. `python -m workers.inference`.
 
-One loop serves everybody: it always renders the next frame of the session whose playout buffer is lowest. Ring ends
-stay in the loop's thread; the model runs in a thread of its own, one step at a time, so commands and interrupts are
-heard while it computes. An interrupt does not wait for it: its frame is published with a generation that is over.
+One loop serves everybody: it always renders the next frame of the session whose playout buffer is lowest; if its model
+batches, sessions of the same model hear their next sound in the same pass. Ring ends stay in the loop's thread; models
+run in a thread of their own, one step at a time, so commands and interrupts are heard while it computes. An interrupt
+does not wait for it: its frame is published with a generation that is over.
+
+Which models there are, and whether they can be used, is workers/faces.py's.
 """
 
 from __future__ import annotations
@@ -15,92 +18,63 @@ if __name__ == "__main__":  # before the imports below: this file is loaded agai
 
 import asyncio
 import contextlib
-import hashlib
 import logging
-import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import AsyncExitStack
 from typing import Any
 
-import numpy as np
-
-from opentalking.avatars.bundle import AvatarError, avatars_dir, find_bundle
-from opentalking.models.adapter import AvatarState, ModelAdapter, ModelError
-from opentalking.models.device import choose_device
-from opentalking.models.registry import create_adapter, list_models
-from opentalking.rtc.idle import map_clip, write_clip
-from opentalking.store import Command, Session, ShowAvatar, StoreError, SwitchAvatar
-from opentalking.types import i420_shape
+from opentalking.avatars.bundle import AvatarError
+from opentalking.models.adapter import BatchingAdapter, ModelError
+from opentalking.store import Command, Session, StoreError, SwitchAvatar
 from workers import switching
+from workers.faces import Face, Faces
 from workers.lifecycle import Worker
-from workers.render import RenderSession
+from workers.render import RenderSession, hear_together
 
 log = logging.getLogger(__name__)
 
 
 class InferenceService:
-    """Adapters once a process, avatars once each, one rendering loop for all sessions."""
+    """One rendering loop for all sessions."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._config = worker.config
         self.sessions: dict[str, RenderSession] = {}
-        self._adapters: dict[str, ModelAdapter] = {}
-        self._statuses = {
-            name: {"id": name, "backend": "local", "connected": False, "reason": "loading"}
-            for name in list_models(self._config)
-        }
-        self._avatars: dict[tuple[str, str], tuple[AvatarState, Path]] = {}
-        self._loading = asyncio.Lock()
+        self._faces = Faces(worker.config, self._on_device)
         self._device = ThreadPoolExecutor(1, "device")
-        self._device_name = ""
         self._work = asyncio.Event()
-        self._renderer: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def info(self) -> dict[str, Any]:
         rings = {session_id: session.levels() for session_id, session in self.sessions.items()}
         self._work.set()  # levels() may have taken what was to wake the renderer
-        models = list(self._statuses.values())
-        return {"models": models, "device": self._device_name, "rings": rings}
+        return {**self._faces.info(), "rings": rings}
 
     async def start(self) -> None:
-        self._device_name = await self._on_device(choose_device, self._config.torch_device)
-        for name, status in self._statuses.items():
-            try:
-                self._adapters[name] = await self._on_device(self._load, name)
-                status.update(connected=True, reason="local_runtime")
-            except ModelError as error:  # the others can be used
-                log.error("model %s: %s", name, error)
-                status.update(reason=str(error))
-        self._renderer = asyncio.create_task(self._render())
-        self._renderer.add_done_callback(_raise_unless_cancelled)
+        await self._faces.start()
+        self._spawn(self._render())
 
     async def warm(self) -> None:
-        default = find_bundle(avatars_dir(self._config), self._config.default_avatar)
-        model = self._config.default_model or default.manifest.model_type
-        if model not in self._adapters:
-            raise ModelError(self._statuses[model]["reason"] if model in self._statuses else f"no model {model!r}")
-        avatar, _ = await self._avatar(model, self._config.default_avatar)
-        await self._on_device(self._adapters[model].warmup, avatar)
+        await self._faces.load_all()
+        self._spawn(self._faces.look_again())
 
-    def _load(self, name: str) -> ModelAdapter:
-        adapter = create_adapter(name, self._config)
-        adapter.load_model(choose_device(self._config.torch_device))
-        return adapter
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(_raise_unless_cancelled)
+        self._tasks.append(task)
 
     async def open(self, session: Session) -> None:
-        avatar, clip = await self._avatar(session.model, session.avatar_id)
-        adapter = self._adapters[session.model]
+        face = await self._faces.get(session.model, session.avatar_id)
         folder = self._worker.node.session(session.session_id)
-        rendering = RenderSession(adapter, avatar, folder, session.face)
+        rendering = RenderSession(face.adapter, face.avatar, folder, session.face)
         rendering.listen(self._work.set)
         self.sessions[session.session_id] = rendering
         rendering.board.raise_generation(session.generation)
         if session.face:  # the process before this one may have died before it said so
             await self._worker.store.send(session.rtc_worker, switching.shown(session))
         else:
-            await self._worker.store.set_idle_clip(session.session_id, str(clip))
+            await self._worker.store.set_idle_clip(session.session_id, str(face.clip))
 
     async def handle(self, command: Command) -> None:
         if isinstance(command, SwitchAvatar):
@@ -114,12 +88,10 @@ class InferenceService:
         if before is None or not await switching.is_wanted(store, command):
             return
         try:
-            if command.model not in self._adapters:
-                raise ModelError(f"this worker does not serve the model {command.model}")
-            avatar, clip = await self._avatar(command.model, command.avatar_id)
+            face = await self._faces.get(command.model, command.avatar_id)
             if not await switching.is_wanted(store, command):  # it took seconds, and the person chose again
                 return
-            switching.make_ring(self._worker.node.session(session_id), command.face, avatar)
+            switching.make_ring(self._worker.node.session(session_id), command.face, face.avatar)
         except StoreError:
             raise
         except Exception as error:  # whatever a model, a file or a full /dev/shm may say: the old face stays
@@ -127,39 +99,33 @@ class InferenceService:
             log.warning("%s keeps its face: %s", session_id, error, exc_info=not foreseen)
             await switching.refuse(store, command, error)
             return
-        face = ShowAvatar(
-            session_id, command.face, command.avatar_id, command.model, avatar.width, avatar.height, str(clip)
-        )
         try:
             await switching.finish(before, store, session_id, self._on_device)
-            await store.set_face(face)
+            await store.set_face(switching.to_show(command, face))
         except StoreError:
             before.come_back()
             raise
-        await self._replace(before, avatar, face)
+        await self._replace(before, face, command)
 
-    async def _replace(self, before: RenderSession, avatar: AvatarState, face: ShowAvatar) -> None:
+    async def _replace(self, before: RenderSession, face: Face, command: SwitchAvatar) -> None:
         """The face that is in force now takes over the sound, at the slot that the one before stopped at."""
-        store, session_id = self._worker.store, face.session_id
+        folder = self._worker.node.session(command.session_id)
+        session = await self._worker.store.get_session(command.session_id)
+        if session is None:
+            return
         async with before.lock:
             before.close()
-            del self.sessions[session_id]
+            del self.sessions[session.session_id]
             try:
-                after = RenderSession(
-                    self._adapters[face.model], avatar, self._worker.node.session(session_id), face.face
-                )
-                after.listen(self._work.set)
-                self.sessions[session_id] = after
-            except Exception as error:
-                log.exception("cannot render %s", session_id)
-                session = await store.get_session(session_id)
-                if session is not None:
-                    await self._worker.fail_session(session, "OPEN_FAILED", f"inference: {error}")
+                after = RenderSession(face.adapter, face.avatar, folder, command.face)
+            except Exception as error:  # there is no way back to the face before
+                log.exception("cannot open %s", session.session_id)
+                await self._worker.fail_session(session, "OPEN_FAILED", f"inference: {error}")
                 return
+            after.listen(self._work.set)
+            self.sessions[session.session_id] = after
         self._work.set()
-        session = await store.get_session(session_id)
-        if session is not None:
-            await store.send(session.rtc_worker, face)
+        await self._worker.store.send(session.rtc_worker, switching.to_show(command, face))
 
     def raise_generation(self, session_id: str, generation: int) -> None:
         self.sessions[session_id].board.raise_generation(generation)
@@ -174,10 +140,9 @@ class InferenceService:
         await self._worker.endings.wait(sessions, bound_s)
 
     async def stop(self) -> None:
-        if self._renderer is not None:
-            self._renderer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._renderer
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for session_id in list(self.sessions):
             await self.close(session_id, "worker stopped")
         self._device.shutdown()
@@ -185,19 +150,33 @@ class InferenceService:
     async def _render(self) -> None:
         """Render for ever: one frame for whoever is nearest to running dry."""
         while True:
-            ready = [session for session in self.sessions.values() if session.can_progress()]
+            ready = sorted(
+                (session for session in self.sessions.values() if session.can_progress()),
+                key=lambda session: session.buffered,
+            )
             if not ready:
                 await self._work.wait()
                 self._work.clear()
                 continue
-            session = min(ready, key=lambda candidate: candidate.buffered)
-            async with session.lock:
-                try:
-                    if not session.closed:
-                        await session.step(self._on_device)
-                except Exception as error:
-                    log.exception("rendering failed; the turn is dropped")
-                    await self._drop_turn(session, error)
+            together = _companions(ready)
+            async with AsyncExitStack() as locks:
+                for session in together:
+                    await locks.enter_async_context(session.lock)
+                await self._advance([session for session in together if not session.closed])
+
+    async def _advance(self, sessions: Sequence[RenderSession]) -> None:
+        """One step of one session; of several, which are of a model that batches, their next sound."""
+        try:
+            if len(sessions) > 1:
+                await hear_together(sessions, self._on_device)
+            elif sessions:
+                await sessions[0].step(self._on_device)
+        except Exception as error:
+            log.exception("rendering failed; the turn is dropped")
+            for session in sessions:
+                if isinstance(error, ModelError):
+                    self._faces.lost(session.adapter, error)
+                await self._drop_turn(session, error)
 
     async def _drop_turn(self, failed: RenderSession, error: Exception) -> None:
         """A turn that cannot be drawn must not be waited for: end it for everybody, and say why."""
@@ -213,42 +192,14 @@ class InferenceService:
     async def _on_device(self, call: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._device, call, *args)
 
-    async def _avatar(self, model: str, avatar_id: str) -> tuple[AvatarState, Path]:
-        """The avatar and its idle clip, both made at first use."""
-        async with self._loading:
-            key = (model, avatar_id)
-            if key not in self._avatars:
-                adapter = self._adapters[model]
-                path = find_bundle(avatars_dir(self._config), avatar_id).path
-                avatar = await asyncio.to_thread(adapter.load_avatar, path)
-                clip = await self._idle_clip(adapter, avatar, path)
-                adapter.use_idle_clip(avatar, map_clip(clip, avatar.width, avatar.height))
-                self._avatars[key] = avatar, clip
-            return self._avatars[key]
 
-    async def _idle_clip(self, adapter: ModelAdapter, avatar: AvatarState, bundle: Path) -> Path:
-        """Render the idle loop to a file, unless it is there; frame by frame, so that nobody's speech waits for it."""
-        clip = self._config.cache_dir / "idle" / f"{adapter.model_type}-{bundle.name}-{_digest(bundle, adapter)}.i420"
-        size = int(np.prod(i420_shape(avatar.width, avatar.height))) * avatar.idle_frames
-        if clip.is_file() and clip.stat().st_size == size:
-            return clip
-        frames = []
-        for pose in range(avatar.idle_frames):
-            out = np.empty(i420_shape(avatar.width, avatar.height), np.uint8)
-            await self._on_device(adapter.idle_frame, avatar, pose, out)
-            frames.append(out)
-        await asyncio.to_thread(write_clip, clip, frames)
-        return clip
-
-
-def _digest(bundle: Path, adapter: ModelAdapter) -> str:
-    """Changes with the bundle's files and with the code that draws them."""
-    code = Path(sys.modules[type(adapter).__module__].__file__ or "").parent
-    digest = hashlib.sha256()
-    for path in (*sorted(bundle.rglob("*")), *sorted(code.glob("*.*"))):
-        if path.is_file():
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
+def _companions(ready: Sequence[RenderSession]) -> Sequence[RenderSession]:
+    """The neediest of the ready sessions, and those that can hear in the same pass as it."""
+    first = ready[0]
+    if not (isinstance(first.adapter, BatchingAdapter) and first.can_hear):
+        return [first]
+    alike = [session for session in ready if session.adapter is first.adapter and session.can_hear]
+    return alike[: first.adapter.max_batch]
 
 
 def _raise_unless_cancelled(task: asyncio.Task[None]) -> None:

@@ -32,6 +32,7 @@ from typing import Any
 from opentalking.models.adapter import AvatarState
 from opentalking.store import Session, ShowAvatar, Store, SwitchAvatar
 from workers import links
+from workers.faces import Face
 from workers.render import RenderSession, RunOnDevice
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,14 @@ async def refuse(store: Store, command: SwitchAvatar, error: Exception) -> None:
     code, message = "AVATAR_FAILED", f"{command.avatar_id}: {error}"
     await store.set_error(command.session_id, code, message)
     await store.emit(command.session_id, "error", {"session_id": command.session_id, "code": code, "message": message})
+
+
+def to_show(command: SwitchAvatar, face: Face) -> ShowAvatar:
+    """What the rtc worker is told of a face that was asked for."""
+    avatar, clip = face.avatar, str(face.clip)
+    return ShowAvatar(
+        command.session_id, command.face, command.avatar_id, command.model, avatar.width, avatar.height, clip
+    )
 
 
 def shown(session: Session) -> ShowAvatar:

@@ -71,8 +71,39 @@ class Bundle:
 
 
 def avatars_dir(settings: Settings) -> Path:
-    """The folder of bundles: the setting, or the packaged one."""
+    """The folder of bundles that nobody deletes over HTTP: the setting, or the packaged one."""
     return Path(settings.avatars_dir).expanduser() if settings.avatars_dir else PACKAGED
+
+
+def custom_avatars_dir(settings: Settings) -> Path:
+    """The folder of avatars that people made; it need not exist."""
+    chosen = settings.custom_avatars_dir
+    return Path(chosen).expanduser() if chosen else Path(settings.run_dir).expanduser() / "avatars"
+
+
+def avatar_folders(settings: Settings) -> tuple[Path, ...]:
+    """Where avatars are looked for, in this order: what people make never hides what was there."""
+    return avatars_dir(settings), custom_avatars_dir(settings)
+
+
+def list_avatars(settings: Settings) -> list[Bundle]:
+    """All usable avatars, those that nobody deletes first; of two with one id the first."""
+    found: dict[str, Bundle] = {}
+    for folder in avatar_folders(settings):
+        for bundle in list_bundles(folder):
+            found.setdefault(bundle.id, bundle)
+    return list(found.values())
+
+
+def find_avatar(settings: Settings, avatar_id: str) -> Bundle:
+    """The avatar of that id. Raises AvatarNotFound if there is none, AvatarError if it is broken."""
+    for folder in avatar_folders(settings):
+        try:
+            return find_bundle(folder, avatar_id)
+        except AvatarNotFound:
+            continue
+    known = ", ".join(bundle.id for bundle in list_avatars(settings)) or "none"
+    raise AvatarNotFound(f"no avatar {avatar_id!r}; known: {known}")
 
 
 def read_bundle(path: Path) -> Bundle:

@@ -5,12 +5,18 @@
 
 An adapter is created once a process. `load_avatar` is called once an avatar and its result is shared by every session
 of that avatar; `open_stream` makes the small state that one session carries from chunk to chunk. A model may withhold
-predictions until it has heard `lookahead_ms` more; after `None` (end of turn) it must have produced exactly one
-prediction per chunk that it was given.
+predictions until it has `chunk_ms` of sound to work on and has heard `lookahead_ms` more; after `None` (end of turn) it
+must produce exactly one prediction per 40 ms chunk that it was given.
+
+Two kinds of model can say more of themselves:
+
+    BatchingAdapter   one forward pass serves the next chunks of several sessions, which costs a GPU hardly more
+    LateAdapter       the model runs elsewhere: `infer` hands sound over, predictions come later, and are collected
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -67,5 +73,46 @@ class ModelAdapter(Protocol):
         """Forget the current turn (interrupted or finished)."""
 
 
+@runtime_checkable
+class BatchingAdapter(ModelAdapter, Protocol):
+    """A model that computes several sessions' chunks at once."""
+
+    max_batch: int  # chunks that one pass takes at most; each is of another stream
+
+    def infer_batch(self, work: Sequence[tuple[Any, Any]]) -> list[list[Any]]:
+        """`infer` for each (features, stream), in one pass. Gives what `infer` would give for each alone."""
+
+
+@runtime_checkable
+class LateAdapter(ModelAdapter, Protocol):
+    """A model that answers from elsewhere. `infer` only hands over and returns []; no call of it waits for a network.
+
+    Predictions are collected in order. A turn that was reset leaves none behind, whatever still comes in for it.
+    """
+
+    def listen(self, stream: Any, wake: Callable[[], None]) -> None:
+        """Call `wake`, from any thread, whenever `arrived` or `can_take` may have changed. Once a stream."""
+
+    def can_take(self, stream: Any) -> bool:
+        """Whether another 40 ms chunk may be handed over now: back-pressure toward the speech worker."""
+
+    def arrived(self, stream: Any) -> bool:
+        """Whether `collect` has something: predictions, or the news that the turn is lost."""
+
+    def collect(self, stream: Any) -> list[Any]:
+        """Predictions that came since. Raises ModelError if this turn cannot be drawn; the next one may."""
+
+    def close_stream(self, stream: Any) -> None:
+        """Let go of the stream's connection; it is not used again."""
+
+
 class ModelError(Exception):
-    """A model cannot be loaded or run; the message says what to do about it."""
+    """A model cannot be loaded or run; the message says what to do about it.
+
+    `reason` is the stable code of GET /models: local_adapter_missing, not_configured, omnirt_unavailable,
+    direct_ws_unavailable, too_slow.
+    """
+
+    def __init__(self, message: str, reason: str = "local_adapter_missing") -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -11,7 +11,7 @@ import pytest
 from opentalking.config import Settings
 from tests.support.client import Client
 from tests.support.llm_server import LLMServer
-from tests.support.node import MIRROR, TONE, Node, free_port
+from tests.support.node import MIRROR, SLOW, TONE, Node, free_port
 from tests.support.speaker import Speaker
 from tests.support.spoken import Voice
 
@@ -20,7 +20,7 @@ TONES = {
     "OPENTALKING_LLM_BASE_URL": f"http://127.0.0.1:{LLM_PORT}/v1",
     "OPENTALKING_TTS_PLUGINS": f"tone={TONE}",
     "OPENTALKING_TTS_PROVIDER": "tone",
-    "OPENTALKING_MODEL_PLUGINS": f"mirror={MIRROR},absent=no_such_module:Absent",
+    "OPENTALKING_MODEL_PLUGINS": f"mirror={MIRROR},slow={SLOW},absent=no_such_module:Absent",
     "OPENTALKING_BARGE_IN_WAIT_MS": "20000",  # however slow the recogniser is here
     "OPENTALKING_STT_LANGUAGE": "en",  # a cough is "uh" in it, and may be a word in others
 }

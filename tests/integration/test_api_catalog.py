@@ -31,6 +31,9 @@ async def test_an_avatar_has_a_picture(api: Api) -> None:
         assert (await response.read()).startswith(b"\x89PNG")
 
 
+UNMEASURED = {"backend": "local", "detail": "", "frame_ms": None, "batched_frame_ms": None, "max_sessions": None}
+
+
 async def test_an_unknown_avatar_is_404_wherever_it_is_named(api: Api) -> None:
     for path in ("/avatars/nobody", "/avatars/nobody/preview", "/avatars/..%2F..%2Fetc/preview"):
         status, answer = await api.get(path)
@@ -42,7 +45,7 @@ async def test_models_are_what_the_inference_workers_say(api: Api) -> None:
         200,
         {
             "models": ["portrait"],
-            "statuses": [{"id": "portrait", "backend": "local", "connected": True, "reason": "local_runtime"}],
+            "statuses": [{"id": "portrait", "connected": True, "reason": "local_runtime", **UNMEASURED}],
             "default_model": "portrait",
         },
     )
@@ -59,7 +62,7 @@ async def test_one_worker_that_can_serve_a_model_is_enough(api: Api) -> None:
 async def test_a_model_that_no_worker_speaks_of_is_known_but_not_connected(api: Api) -> None:
     await api.store.forget_worker("a:inference-1")
     _, answer = await api.get("/models")
-    assert answer["statuses"] == [{"id": "portrait", "backend": "local", "connected": False, "reason": "not_loaded"}]
+    assert answer["statuses"] == [{"id": "portrait", "connected": False, "reason": "not_loaded", **UNMEASURED}]
 
 
 async def test_voices_are_listed_and_filtered(api: Api) -> None:

@@ -15,6 +15,7 @@ import redis
 ROOT = Path(__file__).resolve().parents[2]
 TONE = f"{__package__}.tone:ToneTTS"
 MIRROR = f"{__package__}.mirror:MirrorAdapter"
+SLOW = f"{__package__}.slow_model:SlowAdapter"
 
 
 def free_port() -> int:

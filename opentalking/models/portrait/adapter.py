@@ -91,7 +91,7 @@ class PortraitAdapter:
         teeth = manifest.metadata.get("portrait", {}).get("teeth", "rendered")
         if teeth not in ("rendered", "flat"):
             raise AvatarError(f"{bundle.id}/manifest.json: metadata.portrait.teeth: {teeth!r} is not rendered or flat")
-        key = rig_key(bundle.reference.read_bytes(), manifest.width, manifest.height, teeth == "flat")
+        key = bundle.id + "-" + rig_key(bundle.reference.read_bytes(), manifest.width, manifest.height, teeth == "flat")
         folder = (self._cache_dir or settings().cache_dir) / "portrait"
         rig = cached_rig(folder, key, lambda: _make_rig(bundle, teeth == "flat"))
         return PortraitAvatar(manifest.width, manifest.height, rig)

@@ -93,3 +93,13 @@ def test_only_inference_workers_that_serve_the_model_count() -> None:
 )
 def test_a_worker_that_is_still_loading_may_serve_any_model(info: dict[str, object], expected: bool) -> None:
     assert serves(beat("a", "inference", info=info), "portrait") is expected
+
+
+def test_a_model_gets_no_more_sessions_than_it_was_measured_to_serve() -> None:
+    status = {"id": "portrait", "connected": True, "max_sessions": 2}
+    workers = node("a", info={"models": [status]})
+    assert place(workers, [session("a")], 9, "portrait").node == "a"
+    with pytest.raises(ApiError) as caught:
+        place(workers, [session("a"), session("a")], 9, "portrait")
+    assert caught.value.code == "at_capacity"
+    assert caught.value.detail.endswith("as many as the model portrait was measured to serve there: 2")

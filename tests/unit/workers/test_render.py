@@ -142,7 +142,7 @@ async def test_levels_tell_what_waits_in_either_ring(around: Around) -> None:
     assert around.session.levels() == {"pcm": 20, "av": 0}
     await around.render(steps=3)
     levels = around.session.levels()
-    assert levels["av"] == 3 and 20 - levels["pcm"] == 3 + around.session._adapter.lookahead_ms // FRAME_MS
+    assert levels["av"] == 3 and 20 - levels["pcm"] == 3 + around.session.adapter.lookahead_ms // FRAME_MS
     around.take_all()
     assert around.session.levels()["av"] == 0
 
