@@ -2,7 +2,7 @@
  * A photo or a short video on its way to become an avatar.
  *
  *     problemOf(file)          what can be told without sending it
- *     build(order, onProgress) ── upload ── `event: progress` … ── `event: done` | `event: error`
+ *     build(order, onProgress) ── upload ── `event: progress` … ── `event: done` {avatar, report} | `event: error`
  *
  * A refusal is an `ApiError` whose `report` says, finding by finding, what to do.
  */
@@ -98,7 +98,7 @@ export function build({ file, name, consent }, onProgress, signal) {
       if (!(request.getResponseHeader("Content-Type") ?? "").startsWith("text/event-stream")) return;
       for (const [event, data] of events.read(request.responseText)) {
         if (event === "progress") onProgress(UPLOAD_SHARE + (1 - UPLOAD_SHARE) * (data.share ?? 0), data.stage ?? "");
-        else if (event === "done") resolve(data);
+        else if (event === "done") resolve({ ...data.avatar, report: data.report });
         else if (event === "error") reject(refusal(data, 422));
       }
     };

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -138,3 +140,73 @@ async def test_without_consent_nothing_is_sent_and_the_page_says_what_is_missing
     assert sent == []
     await guest.page.check("#consent")
     assert await guest.page.is_enabled("#upload-send")
+
+
+async def offers(guest: Guest, picture: Path, name: str) -> None:
+    """Fill in the form and send it."""
+    await guest.page.click("#faces")
+    await guest.page.click("#upload-open")
+    await guest.page.set_input_files("#photo", picture)
+    await guest.page.fill("#face-name", name)
+    await guest.page.check("#consent")
+    await guest.page.click("#upload-send")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """The presenter as a camera would give her."""
+    path = tmp_path / "IMG_2034.jpg"
+    cv2.imwrite(str(path), FACES["presenter"], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    return path
+
+
+async def test_a_photo_becomes_a_face_that_speaks_at_once_and_can_be_deleted(guest: Guest, photo: Path) -> None:
+    await offers(guest, photo, "Anna")
+    await guest.page.wait_for_selector("#progress:not([hidden])")
+    await guest.watch()
+    made = str(await guest.page.evaluate("opentalking.avatar"))
+    assert made.startswith("custom-anna")
+    await guest.until("opentalking.turns.at(-1)?.state === 'done'")
+    [turn] = await guest.turns()
+    assert "I am Anna" in turn["heard"]
+    assert await guest.motion("speaking") > 3 * await guest.motion("listening")
+
+    await guest.page.click("#faces")
+    card = guest.page.locator(f"[data-avatar={made}]")
+    assert await card.locator(".face-name").inner_text() == "Anna"
+    await card.locator(".face-delete").click()
+    await card.locator("text=Keep").click()
+    assert await card.is_visible()
+    await card.locator(".face-delete").click()
+    await card.locator(".face-question .bad").click()
+    await card.wait_for(state="detached")
+    listed = await guest.page.evaluate("fetch('/avatars').then((answer) => answer.json())")
+    assert made not in [avatar["id"] for avatar in listed]
+    await guest.frames(10)  # whoever talks to it goes on
+
+
+async def test_a_face_that_is_made_in_a_conversation_takes_it_over(guest: Guest, photo: Path) -> None:
+    await guest.connect()
+    session = await guest.page.evaluate("opentalking.sessionId")
+    await offers(guest, photo, "Berta")
+    await guest.until("opentalking.avatar.startsWith('custom-berta') && opentalking.turns.at(-1)?.state === 'done'")
+    assert await guest.page.evaluate("opentalking.sessionId") == session
+    made = await guest.page.evaluate("opentalking.avatar")
+    assert await guest.page.get_attribute(f"[data-avatar={made}] .face-choice", "aria-current") == "true"
+    await guest.page.evaluate("(id) => fetch(`/avatars/${id}`, { method: 'DELETE' })", made)
+
+
+async def test_a_picture_without_a_face_is_refused_in_words_and_another_may_be_chosen(
+    guest: Guest, tmp_path: Path
+) -> None:
+    wall = tmp_path / "wall.png"
+    cv2.imwrite(str(wall), np.random.default_rng(1).integers(90, 130, (600, 600, 3), np.uint8))
+    await offers(guest, wall, "Wall")
+    await guest.page.wait_for_selector("#report .report-title")
+    assert await guest.page.inner_text("#report .report-title") == "This picture cannot be used."
+    [finding] = await guest.page.locator("#report li").all_inner_texts()
+    assert finding.startswith("No face was found; use a portrait from the front")
+    assert await guest.page.evaluate("opentalking.phase") == "idle"
+    assert await guest.page.is_enabled("#upload-send")
+    listed = await guest.page.evaluate("fetch('/avatars').then((answer) => answer.json())")
+    assert not any(avatar["is_custom"] for avatar in listed)

@@ -122,9 +122,10 @@ async def send(page: Page, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_a_photo_is_sent_with_name_and_consent_and_followed_to_its_avatar(page: Page) -> None:
-    done = {"id": "custom-anna-1", "name": "Anna", "report": {"verdict": "ok", "findings": []}}
+    avatar, report = {"id": "custom-anna-1", "name": "Anna"}, {"verdict": "ok", "findings": []}
+    done = {"avatar": avatar, "report": report}
     got = await send(page, stream(("progress", {"stage": "face", "share": 0.5}), ("done", done)))
-    assert got["built"] == done
+    assert got["built"] == avatar | {"report": report}
     assert got["stages"][-1] == [0.625, "face"]
     assert got["sent"]["accept"] == "text/event-stream"
     for part in ('name="name"\r\n\r\nAnna', 'name="consent"\r\n\r\ntrue', 'name="image"; filename="anna.png"'):

@@ -5,7 +5,16 @@ import { asSentence, explain } from "../words.js";
 import { byId, element, setText } from "./dom.js";
 
 /** @type {Record<string, string>} */
-const STAGES = { upload: "Uploading…", received: "Looking for the face…" };
+const STAGES = {
+  upload: "Uploading…",
+  reading: "Reading it…",
+  following: "Following the face…",
+  looking: "Looking at the face…",
+  framing: "Framing it…",
+  writing: "Writing it down…",
+  preparing: "Bringing it to life…",
+  done: "There it is.",
+};
 
 /** @param {string} stage of the server, a word or two */
 const stageWords = (stage) => STAGES[stage] ?? `${asSentence(stage.replaceAll("_", " ")).slice(0, -1)}…`;
