@@ -1,5 +1,7 @@
 /** What the gallery offers: every avatar as a card, and in a sentence why one cannot be chosen. */
 
+import { asSentence } from "./words.js";
+
 /** @typedef {{id: string, name: string, custom: boolean, current: boolean, coming: boolean, why: string}} Card */
 
 /** @type {Record<string, string>} */
@@ -18,7 +20,8 @@ export function whyNot({ model_type: model }, models) {
   const status = models.find(({ id }) => id === model);
   if (!status) return `It needs the model ${model}, which this server does not have.`;
   if (status.connected) return "";
-  return status.detail || WHY[status.reason ?? ""] || `Its model ${model} cannot be used: ${status.reason || "no reason given"}.`;
+  if (status.detail) return asSentence(status.detail);
+  return WHY[status.reason ?? ""] || `Its model ${model} cannot be used: ${status.reason || "no reason given"}.`;
 }
 
 /**

@@ -34,7 +34,7 @@ const composer = new Composer((kind, text) => {
   void session.say(kind, text);
 });
 const voiceView = new VoiceView(voice, connectIfOver);
-const gallery = new GalleryView({ onChoose: (id) => void meet(id), onChanged: () => learnTheFaces().catch(() => {}), upload: new UploadView((avatar) => void introduce(avatar)) });
+const gallery = new GalleryView({ onChoose: (id) => void pick(id), onChanged: () => learnTheFaces().catch(() => {}), upload: new UploadView((avatar) => void introduce(avatar)) });
 
 function schedule() {
   if (scheduled) return;
@@ -74,12 +74,17 @@ async function meet(id) {
   if (session.phase === "live") return session.wear(id);
   if (!isOver()) return;
   choose(id);
-  gallery.close(false);
   session.opening();
   await session.start(id);
 }
 
-/** A face that was just made says its first sentence. @param {import("./upload.js").Built} avatar */
+/** A face that is met for the first time is talked to, so the conversation is wanted. @param {string} id */
+function pick(id) {
+  if (isOver()) gallery.close(false);
+  void meet(id);
+}
+
+/** A face that was just made says its first sentence, beside its card and what there is to say of its picture. @param {import("./upload.js").Built} avatar */
 async function introduce(avatar) {
   const remarks = avatar.report?.findings.filter(({ severity }) => severity === "warn") ?? [];
   avatars = [...avatars.filter(({ id }) => id !== avatar.id), avatar];

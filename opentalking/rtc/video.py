@@ -58,13 +58,25 @@ class VideoEncoder:
         if context is None or size != self._size:
             context = self._context = _open(self.codec, *size, self._bitrate, self._effort)
             self._size, self._frames = size, 0
-        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(pixels), "yuv420p")
+        frame = _frame(np.ascontiguousarray(pixels), *size)
         frame.pts = self._frames
         frame.time_base = Fraction(1, FPS)
         frame.pict_type = PictureType.I if keyframe or self._frames == 0 else PictureType.NONE
         self._frames += 1
         packets = context.encode(frame)
         return b"".join(bytes(packet) for packet in packets), any(packet.is_keyframe for packet in packets)
+
+
+def _frame(pixels: UInt8, width: int, height: int) -> av.VideoFrame:
+    """I420 as the codec takes it; not copied, unless PyAV would take two rows less (it counts them by the six)."""
+    if height % 4 == 0:
+        return av.VideoFrame.from_numpy_buffer(pixels, "yuv420p")
+    frame = av.VideoFrame(width, height, "yuv420p")
+    chroma = pixels[height:].reshape(2, height // 2, width // 2)
+    for plane, samples in zip(frame.planes, (pixels[:height], *chroma), strict=True):
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        lines[:, : plane.width] = samples
+    return frame
 
 
 def _open(codec: Codec, width: int, height: int, bitrate: int, effort: Effort) -> VideoCodecContext:
