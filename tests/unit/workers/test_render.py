@@ -365,3 +365,51 @@ async def test_a_face_that_was_to_go_and_stays_hears_again(around: Around) -> No
     around.say(1, voice(10))
     await around.render()
     assert len(around.take_all()) == 10
+
+
+class Afar:
+    """A model that answers when it is told to; a prediction is the number of the chunk."""
+
+    model_type, chunk_ms, lookahead_ms = "afar", FRAME_MS, 0
+
+    def __init__(self) -> None:
+        self.heard = self.told = self.ends = 0
+
+    def __getattr__(self, name: str) -> Any:  # what it has nothing to do for
+        return lambda *arguments: None
+
+    def extract_features(self, chunk: Any, stream: Any) -> Any:
+        return chunk
+
+    def infer(self, features: Any, stream: Any) -> list[Any]:
+        self.heard += features is not None
+        self.ends += features is None
+        return []
+
+    def can_take(self, stream: Any) -> bool:
+        return True
+
+    def arrived(self, stream: Any) -> bool:
+        return self.told > 0
+
+    def collect(self, stream: Any) -> list[Any]:
+        told, self.told = self.told, 0
+        return list(range(told))
+
+
+@pytest.mark.parametrize("slots", [4, 10])
+async def test_a_model_that_answers_late_is_waited_for_and_told_of_the_end_once(
+    around: Around, avatar: PortraitAvatar, tmp_path: Path, slots: int
+) -> None:
+    afar: Any = Afar()
+    around.session.close()
+    around.session = RenderSession(afar, avatar, tmp_path)
+    around.say(1, voice(10), slice(0, slots))  # ten are the whole turn
+    await around.render()
+    drawn = await around.session.retire(around.on_device)
+    await around.render()
+    assert (afar.heard, afar.ends, drawn.is_set()) == (slots, 1, False)
+    afar.told = slots
+    await around.render()
+    assert drawn.is_set()
+    assert len(around.take_all()) == slots
