@@ -15,7 +15,8 @@ within a packet, by sound and picture. A turn need not wait for the idle face's 
 begin with any packet, and the picture then on show lasts 20 ms. Where sound stops in mid-wave (a cut, a starved buffer)
 the next packet decays from the last sample in 5 ms instead of clicking. The picture falls back to the idle face over
 one between the two that lasts 20 ms, from the head's last pose. A turn that holds still (somebody speaks, and may mean
-it) looks and sounds as if cut, but its slots stay unread and its cursor stays; when it goes on, its first 5 ms fade in.
+it) looks and sounds as if cut, but its slots stay unread and its cursor stays. So does the head, for the pictures in
+these slots were rendered for the poses that follow. When the turn goes on, its first 5 ms fade in.
 
 Another face (`follow`) comes with a source of its own, from which a turn in progress goes on: what the source before it
 holds is played first, and the first picture after that is the new face's. Sound and clock know nothing of it.
@@ -257,7 +258,8 @@ class Playout:
         return Picture(self.pose, pixels, self.face)
 
     def _idle_picture(self) -> Picture:
-        self._pose((self.pose + 1) % len(self.face.clip))
+        if not self._held:
+            self._pose((self.pose + 1) % len(self.face.clip))
         if self._fallback >= len(_FALLBACK):
             return Picture(self.pose, None, self.face)
         share = _FALLBACK[self._fallback]

@@ -1,6 +1,6 @@
 """The portrait model: one picture, warped to speak. Runs on one CPU core, a few milliseconds a frame.
 
-compose_frame:  still face ─ mouth warped in ─ teeth, tongue ─ blink ─ head moved ─> I420 in the slot
+compose_frame:  still face ─ mouth warped in ─ teeth, tongue ─ eyes ─ head moved ─> I420 in the slot
 idle_frame:     the same with the mouth of the picture; both give the same bytes for a mouth at rest
 """
 
@@ -18,6 +18,7 @@ from opentalking.avatars.landmarks import FaceFinder
 from opentalking.config import settings
 from opentalking.models.adapter import ModelError
 from opentalking.models.portrait.cache import cached_rig, rig_key
+from opentalking.models.portrait.clip import ClipAvatar
 from opentalking.models.portrait.interior import draw_interior
 from opentalking.models.portrait.lips import LipWarp
 from opentalking.models.portrait.motion import IDLE_FRAMES, HeadMotion
@@ -30,7 +31,7 @@ from opentalking.types import FPS, FRAME_MS, MODEL_RATE, MODEL_SAMPLES, AudioChu
 
 
 class PortraitAvatar:
-    """A picture ready to speak; shared between sessions, written only to give it its idle loop."""
+    """A picture ready to speak; shared between sessions, written only to give it its idle loop. One thread draws it."""
 
     def __init__(self, width: int, height: int, rig: Rig) -> None:
         self.width, self.height = width, height
@@ -42,13 +43,33 @@ class PortraitAvatar:
         self.idle: UInt8 | None = None  # the idle loop once it is rendered, uint8 (IDLE_FRAMES, height*3//2, width)
         self.rest = rig.source.copy()  # the still face: the picture, its mouth closed if it was open
         self.lips.draw(np.zeros(len(PARAMETERS), np.float32), planes(self.rest))
+        self._canvas = np.empty_like(self.rest)
+
+    def draw(self, pose: int, mouth: Float32 | None, out: UInt8) -> None:
+        """The face at that pose with the mouth `mouth`, (12,), or that of the picture."""
+        pose %= IDLE_FRAMES
+        idle = self.idle if mouth is not None else None  # the idle loop is not drawn upon itself
+        np.copyto(out, self.rest if idle is None else idle[pose])
+        moving = mouth is not None and mouth.any()
+        if idle is not None and not moving:
+            return
+        np.copyto(self._canvas, self.rest)
+        face = planes(self._canvas)
+        if mouth is not None and moving:
+            lines = self.lips.draw(mouth, face)
+            draw_interior(self.rig, mouth, lines, face)
+        self.head.eyes(pose, face)
+        self.head.draw(pose, face, planes(out), mouth_alone=idle is not None)
+
+
+Avatar = PortraitAvatar | ClipAvatar
 
 
 @dataclass(slots=True)
 class PortraitStream:
     """What one session carries: its avatar and the turn being spoken."""
 
-    avatar: PortraitAvatar
+    avatar: Avatar
     track: MouthTrack
 
 
@@ -70,7 +91,6 @@ class PortraitAdapter:
         self._cache_dir = cache_dir
         self._weights = weights
         self._net: VisemeNet | None = None
-        self._canvases: dict[tuple[int, ...], UInt8] = {}
 
     def load_model(self, device: str) -> None:
         """Load the viseme net; `device` is of no account, everything is done on the CPU by one thread."""
@@ -80,7 +100,7 @@ class PortraitAdapter:
         except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile) as error:
             raise ModelError(f"{self._weights.name}: {error}; reinstall the package") from error
 
-    def load_avatar(self, path: Path) -> PortraitAvatar:
+    def load_avatar(self, path: Path) -> Avatar:
         """Read a bundle and make or fetch its rig. Raises AvatarError if there is no face in the picture."""
         bundle = read_bundle(path)
         manifest = bundle.manifest
@@ -91,15 +111,17 @@ class PortraitAdapter:
         teeth = manifest.metadata.get("portrait", {}).get("teeth", "rendered")
         if teeth not in ("rendered", "flat"):
             raise AvatarError(f"{bundle.id}/manifest.json: metadata.portrait.teeth: {teeth!r} is not rendered or flat")
-        key = bundle.id + "-" + rig_key(bundle.reference.read_bytes(), manifest.width, manifest.height, teeth == "flat")
+        filmed = manifest.metadata.get("reference_mode") == "frames"
+        made_from = bundle.reference.read_bytes(), manifest.width, manifest.height, teeth == "flat", filmed
+        key = bundle.id + "-" + rig_key(*made_from)  # by name, so that an avatar's rigs can be found and deleted
         folder = (self._cache_dir or settings().cache_dir) / "portrait"
-        rig = cached_rig(folder, key, lambda: _make_rig(bundle, teeth == "flat"))
-        return PortraitAvatar(manifest.width, manifest.height, rig)
+        rig = cached_rig(folder, key, lambda: _make_rig(bundle, teeth == "flat", filmed))
+        return ClipAvatar(bundle, rig) if filmed else PortraitAvatar(manifest.width, manifest.height, rig)
 
-    def open_stream(self, avatar: PortraitAvatar) -> PortraitStream:
+    def open_stream(self, avatar: Avatar) -> PortraitStream:
         return PortraitStream(avatar, MouthTrack(self._loaded_net()))
 
-    def warmup(self, avatar: PortraitAvatar) -> None:
+    def warmup(self, avatar: Avatar) -> None:
         stream = self.open_stream(avatar)
         out = np.empty(i420_shape(avatar.width, avatar.height), np.uint8)
         chunk = AudioChunk(np.zeros(MODEL_SAMPLES, np.int16), MODEL_RATE)
@@ -126,35 +148,19 @@ class PortraitAdapter:
 
     def compose_frame(self, stream: PortraitStream, pose: int, prediction: Float32, out: UInt8) -> None:
         """Draw the mouth `prediction`, (12,), on the head of that pose."""
-        self._draw(stream.avatar, pose, prediction, out)
+        stream.avatar.draw(pose, prediction, out)
 
-    def use_idle_clip(self, avatar: PortraitAvatar, clip: UInt8) -> None:
+    def use_idle_clip(self, avatar: Avatar, clip: UInt8) -> None:
         """Talking frames are from now on the clip's, with the mouth drawn over: less than half the pixels."""
-        if clip.shape != (IDLE_FRAMES, *avatar.rest.shape):
-            raise ValueError(f"an idle clip of {clip.shape} is not {IDLE_FRAMES} frames of {avatar.rest.shape}")
+        if clip.shape != (avatar.idle_frames, *avatar.rest.shape):
+            raise ValueError(f"an idle clip of {clip.shape} is not {avatar.idle_frames} frames of {avatar.rest.shape}")
         avatar.idle = clip
 
-    def idle_frame(self, avatar: PortraitAvatar, pose: int, out: UInt8) -> None:
-        self._draw(avatar, pose, None, out)
+    def idle_frame(self, avatar: Avatar, pose: int, out: UInt8) -> None:
+        avatar.draw(pose, None, out)
 
     def reset(self, stream: PortraitStream) -> None:
         stream.track = MouthTrack(self._loaded_net())
-
-    def _draw(self, avatar: PortraitAvatar, pose: int, mouth: Float32 | None, out: UInt8) -> None:
-        pose %= IDLE_FRAMES
-        idle = avatar.idle if mouth is not None else None  # the idle loop is not drawn upon itself
-        np.copyto(out, avatar.rest if idle is None else idle[pose])
-        moving = mouth is not None and mouth.any()
-        if idle is not None and not moving:
-            return
-        canvas = self._canvases.setdefault(avatar.rest.shape, np.empty_like(avatar.rest))
-        np.copyto(canvas, avatar.rest)
-        face = planes(canvas)
-        if mouth is not None and moving:
-            lines = avatar.lips.draw(mouth, face)
-            draw_interior(avatar.rig, mouth, lines, face)
-        avatar.head.blink(pose, face)
-        avatar.head.draw(pose, face, planes(out), mouth_alone=idle is not None)
 
     def _loaded_net(self) -> VisemeNet:
         if self._net is None:
@@ -162,7 +168,7 @@ class PortraitAdapter:
         return self._net
 
 
-def _make_rig(bundle: Bundle, flat_teeth: bool) -> Rig:
+def _make_rig(bundle: Bundle, flat_teeth: bool, filmed: bool) -> Rig:
     picture = cv2.imread(str(bundle.reference), cv2.IMREAD_COLOR)
     if picture is None:
         raise AvatarError(f"{bundle.id}/{bundle.reference.name}: not a picture that can be read")
@@ -173,7 +179,7 @@ def _make_rig(bundle: Bundle, flat_teeth: bool) -> Rig:
         raise AvatarError(
             f"{bundle.id}/{bundle.reference.name}: no face found; use a frontal portrait, face well visible"
         )
-    return build_rig(picture, finder.landmarks(picture, box), flat_teeth)
+    return build_rig(picture, finder.landmarks(picture, box), flat_teeth, filmed)
 
 
 def _covering(picture: UInt8, width: int, height: int) -> UInt8:

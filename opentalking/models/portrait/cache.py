@@ -21,10 +21,10 @@ from opentalking.models.portrait.rig import RIG_VERSION, Rig
 _log = logging.getLogger(__name__)
 
 
-def rig_key(picture: bytes, width: int, height: int, flat_teeth: bool) -> str:
+def rig_key(picture: bytes, width: int, height: int, flat_teeth: bool, filmed: bool = False) -> str:
     """The name of a rig made from this picture in this way."""
     digest = hashlib.sha256(picture)
-    digest.update(f"|{RIG_VERSION}|{width}x{height}|{flat_teeth}".encode())
+    digest.update(f"|{RIG_VERSION}|{width}x{height}|{flat_teeth}|{filmed}".encode())
     return digest.hexdigest()[:32]
 
 

@@ -1,105 +1,34 @@
-"""Per frame: what an open mouth shows. Teeth and tongue were rendered once from a CC0 head (data/*.png).
+"""Per frame: what an open mouth shows, from the face's teeth and tongue (sprites.py).
 
     upper teeth   fixed to the skull
     lower teeth   go down with three quarters of the jaw
     tongue        between them; rises for t, n, l; lies over the lower teeth for th
 
-All colours are centred YUV (planes.py), so shade is a factor.
+All colours are centred YUV (planes.py), so shade is a factor. What lies in the shade of the lips goes toward the
+colour of flesh, not toward black or grey: light gets there through and off the lips.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from opentalking.models.portrait.lips import LipLines
-from opentalking.models.portrait.planes import CENTRE, Planes, centred, halved, resized
-from opentalking.models.portrait.shapes import DATA, INNER_UPPER, NOSE_TIP
-from opentalking.models.portrait.visemes import JAW_OPEN, TONGUE_OUT, TONGUE_UP
-from opentalking.types import Float32, UInt8
+from opentalking.models.portrait.planes import CENTRE, Planes, halved
+from opentalking.models.portrait.shapes import INNER_UPPER
+from opentalking.models.portrait.visemes import FUNNEL, JAW_OPEN, TONGUE_OUT, TONGUE_UP
+from opentalking.types import Float32
 
 if TYPE_CHECKING:
     from opentalking.models.portrait.rig import Rig
 
-_SPRITE_WIDTH = 262  # pixels of the teeth pictures that span the inner mouth at rest
-_TONGUE_WIDTH = 241
-_GUM_BGR: Float32 = np.array((104, 108, 172), np.float32)
-_DARK_BGR = ((22, 16, 42), (38, 30, 78))  # behind everything: at the upper lip, at the lower
-_TOOTH_BGR = (0.96, 0.97, 1.03)  # the renders' white, a little warmer
-_TONGUE_BGR = (0.66, 0.62, 0.90)
-_FLAT_TOOTH_BGR: Float32 = np.array((236, 242, 246), np.float32)
+_BACK = (0.45, 0.95)  # behind everything, as a share of the flesh in shade: at the upper lip, at the lower
 _FADE_FROM, _FADE_OVER = 0.007, 0.016  # opening at which the interior begins to appear, and over which; eye distances
-_EDGE = 1.8  # pixels over which lip turns into interior
+_EDGE = 0.015  # over which lip turns into interior, eye distances
 
-_DARK = centred(np.array(_DARK_BGR, np.float32))
-
-
-@dataclass(frozen=True, slots=True)
-class Sprites:
-    """Each float32 (height, width, 4): centred YUV times alpha, and alpha 0..1, at the picture's scale."""
-
-    teeth_upper: Float32
-    teeth_lower: Float32
-    tongue: Float32
-
-
-def build_sprites(bgr: UInt8, landmarks: Float32, seam: Float32, flat_teeth: bool) -> Sprites:
-    """The sprites for this mouth's width and the light on this face; `flat_teeth` for drawn characters."""
-    width = float(np.linalg.norm(seam[-1] - seam[0]))
-    x, y = landmarks[NOSE_TIP, :2].astype(int)
-    light = float(np.clip(bgr[y - 2 : y + 3, x - 2 : x + 3].max(axis=-1).mean() / 205, 0.7, 1.0))
-    scale = width / _SPRITE_WIDTH
-    if flat_teeth:  # one band above; a second one below reads as a gap tooth
-        upper, lower = _flat_band(int(width * 1.1), int(width * 0.2)), np.zeros((2, 1, 4), np.float32)
-    else:
-        upper = _sprite(_with_gum(_read("teeth_upper.png", 62, 140)), _TOOTH_BGR, light * 1.1, scale, 0.45)
-        lower = _sprite(_read("teeth_lower.png", 96, 222), _TOOTH_BGR, light * 0.9, scale, 0.5)
-    tongue = _sprite(_read("tongue.png", 48, 158), _TONGUE_BGR, light * 0.9, width / _TONGUE_WIDTH, 0.3)
-    return Sprites(upper, lower, tongue)
-
-
-def _read(name: str, top: int, bottom: int) -> Float32:
-    picture = np.asarray(cv2.imread(str(DATA / name), cv2.IMREAD_UNCHANGED), np.float32)
-    return picture[top:bottom]
-
-
-def _with_gum(teeth: Float32, height: int = 60, under: int = 30) -> Float32:
-    """Gum above the upper teeth and between their necks, where the render has only air."""
-    across = np.abs(np.linspace(-1, 1, teeth.shape[1])) < 0.82
-    gum = np.zeros((height, teeth.shape[1], 4), np.float32)
-    gum[..., :3], gum[..., 3] = _GUM_BGR, 255 * across
-    necks = teeth[:under]
-    alpha = necks[..., 3:] / 255
-    necks[..., :3] = necks[..., :3] * alpha + _GUM_BGR * (1 - alpha)
-    necks[..., 3] = np.maximum(necks[..., 3], 255 * across)
-    return np.concatenate([gum, teeth])
-
-
-def _sprite(picture: Float32, tint: tuple[float, float, float], light: float, scale: float, falloff: float) -> Float32:
-    """BGRA 0..255 to a sprite: tinted, lit, darker by `falloff` toward the sides, scaled."""
-    across = np.clip(np.abs(np.linspace(-1, 1, picture.shape[1])) / 0.84, 0, 1)
-    shade = (light * (1 - falloff * across**2))[None, :, None]
-    colour = np.asarray(np.clip(picture[..., :3] * np.array(tint, np.float32) * shade, 0, 250), np.float32)
-    alpha = picture[..., 3:] / np.float32(255)
-    premultiplied = np.concatenate([centred(colour) * alpha, alpha], axis=-1)
-    size = (max(4, round(picture.shape[1] * scale)), max(3, round(picture.shape[0] * scale)))
-    return _framed(resized(premultiplied, size, cv2.INTER_AREA))
-
-
-def _framed(sprite: Float32) -> Float32:
-    """With an empty row above and below, so that it can be drawn between two rows."""
-    return np.pad(sprite, ((1, 1), (0, 0), (0, 0)))
-
-
-def _flat_band(width: int, height: int) -> Float32:
-    """One white band with rounded ends, as teeth are drawn."""
-    alpha = np.zeros((height, width), np.uint8)
-    cv2.ellipse(alpha, (width // 2, 0), (width // 2, height - 1), 0, 0, 360, 255, -1, cv2.LINE_AA)
-    cover = alpha[..., None] / np.float32(255)
-    return _framed(np.concatenate([centred(_FLAT_TOOTH_BGR) * cover, cover], axis=-1))
+_LIP_SHADOW = 0.05  # how far down the upper lip's shadow reaches, eye distances
+_WIDE = 0.08  # opening that lets all light in, eye distances
 
 
 def draw_interior(rig: Rig, mouth: Float32, lines: LipLines, face: Planes) -> None:
@@ -118,10 +47,16 @@ def draw_interior(rig: Rig, mouth: Float32, lines: LipLines, face: Planes) -> No
     left, right = lines.x0 + first, min(width, lines.x0 + last)
     rows = np.arange(top, bottom, dtype=np.float32)[:, None]
 
-    show = np.clip((rows - upper) / _EDGE + 0.5, 0, 1) * np.clip((lower - rows) / _EDGE + 0.5, 0, 1)
+    edge = np.float32(_EDGE * rig.eye_distance)
+    show = np.clip((rows - upper) / edge + 0.5, 0, 1) * np.clip((lower - rows) / edge + 0.5, 0, 1)
+    for _ in range(2):  # toward the corners edges are steep
+        show[:, 1:-1] = 0.5 * show[:, 1:-1] + 0.25 * (show[:, 2:] + show[:, :-2])
     show *= np.clip((opening[first:last] - fade_from) / fade_over, 0, 1)
     inside = _contents(rig, mouth, (left, top, right, bottom))
-    inside *= _shade(rows, upper, lower, float(rig.eye_distance))[..., None]
+    shade = 1 - rig.gloom * (1 - _shade(rows, upper, lower, float(rig.eye_distance))[..., None])
+    inside -= rig.flesh
+    inside *= shade
+    inside += rig.flesh
 
     alpha = show[..., None]
     luma = face.y[top:bottom, left:right]
@@ -136,25 +71,30 @@ def _contents(rig: Rig, mouth: Float32, box: tuple[int, int, int, int]) -> Float
     """Dark, tongue, teeth, from back to front: centred YUV (height, width, 3)."""
     left, top, right, bottom = box
     depth = np.linspace(0, 1, bottom - top, dtype=np.float32)[:, None, None]
-    inside = np.broadcast_to(_DARK[0] + depth * (_DARK[1] - _DARK[0]), (bottom - top, right - left, 3)).copy()
+    back = rig.flesh * (_BACK[0] + depth * (_BACK[1] - _BACK[0]))
+    inside = np.broadcast_to(back, (bottom - top, right - left, 3)).astype(np.float32)
     eye_distance, jaw = float(rig.eye_distance), float(mouth[JAW_OPEN] * rig.jaw_drop)
     middle = float(rig.seam[[0, -1], 0].mean())
     seam = float(rig.seam[len(INNER_UPPER) // 2, 1])
     x, y = middle - left, seam - top
     tongue_up, tongue_out = float(mouth[TONGUE_UP]), float(mouth[TONGUE_OUT])
-    _paste(inside, rig.tongue, x, y + jaw * (0.60 - 0.5 * tongue_up) - 0.01 * eye_distance)
-    _paste(inside, rig.teeth_lower, x, y + jaw * 0.74 + 0.035 * eye_distance)
+    _paste(inside, rig.tongue, x, y + jaw * (0.60 - 0.55 * tongue_up) - (0.02 + 0.03 * tongue_up) * eye_distance)
+    funnel = 0.055 * eye_distance * float(mouth[FUNNEL])  # lips that reach forward cover more of the lower teeth
+    _paste(inside, rig.teeth_lower, x, y + jaw * 0.74 + 0.035 * eye_distance + funnel)
     if tongue_out > 0.3:
-        _paste(inside, rig.tongue, x, y + jaw * 0.35)
-    _paste(inside, rig.teeth_upper, x, y + 0.04 * eye_distance - rig.teeth_upper.shape[0] + 1)
+        _paste(inside, rig.tongue, x, y + jaw * 0.2 - 0.05 * eye_distance)
+    _paste(inside, rig.teeth_upper, float(rig.teeth_at[0]) - left, float(rig.teeth_at[1]) - top)
     return inside
 
 
 def _shade(rows: Float32, upper: Float32, lower: Float32, eye_distance: float) -> Float32:
-    """Light that reaches in: less under the upper lip and toward both corners of the opening."""
-    under_lip = np.clip((rows - upper) / (0.05 * eye_distance), 0, 1)
-    height = np.clip((lower - upper) / (0.10 * eye_distance), 0, 1)
-    shade: Float32 = (0.82 + 0.18 * under_lip) * (0.90 + 0.10 * height)
+    """Light that reaches in, 0..1: little right under the upper lip, and the less the narrower the opening is there."""
+    height = np.clip((lower - upper) / (_WIDE * eye_distance), 0, 1)
+    under_lip = np.clip((rows - upper) / (_LIP_SHADOW * eye_distance), 0, 1)
+    over_lip = np.clip((lower - rows) / (0.04 * eye_distance), 0, 1)
+    darkest = 0.34 + 0.36 * height
+    shade: Float32 = darkest + (1 - darkest) * under_lip * (2 - under_lip)
+    shade *= (0.82 + 0.18 * over_lip) * (0.60 + 0.40 * height)
     return shade
 
 

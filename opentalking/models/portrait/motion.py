@@ -1,5 +1,7 @@
 """The idle loop: 200 poses (8 s) of a head that sways, a chest that breathes and eyes that blink, without a seam.
 
+Now and then they glance aside, mostly under cover of a blink, as people do.
+
 Every motion is a sum of harmonics of the loop, so pose 199 runs into pose 0. The head moves as a field on a coarse
 grid: roll about the neck, yaw and pitch that shift near points (nose) more than far ones, breathing that lifts the
 shoulders. The fields are exactly zero away from the person and at the picture's edges: nothing is stretched in from
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from opentalking.models.portrait.eyes import patch_of
 from opentalking.models.portrait.fields import grid, smoothstep
 from opentalking.models.portrait.planes import Planes, identity_map, planes, remap_chroma, remap_luma, resized
 from opentalking.models.portrait.shapes import CHEEKS, CHIN, FOREHEAD, NOSE_BRIDGE
@@ -25,6 +28,8 @@ IDLE_FRAMES = 200
 _STEP = 8  # pixels between nodes of the head fields
 _BLINKS = (31, 96, 171)  # poses at which the eyes begin to close
 _BLINK_LEVELS = (1, 3, 2, 1, 0)  # frame by frame, indices into eyes.LEVELS
+
+_GLANCES = ((33, 58, 1), (98, 113, 3), (131, 147, 2), (173, 189, 1))  # from which pose to which, of gaze.GLANCES
 
 Box = tuple[int, int, int, int]
 
@@ -48,11 +53,16 @@ POSES: Float32 = np.stack(
 
 
 def blink_level(pose: int) -> int | None:
-    """Which closed-eye patch a pose shows, or None for open eyes."""
+    """How far the lids of a pose are down, index into eyes.LEVELS, or None for open eyes."""
     for start in _BLINKS:
         if 0 <= pose - start < len(_BLINK_LEVELS):
             return _BLINK_LEVELS[pose - start]
     return None
+
+
+def glance(pose: int) -> int:
+    """Which of gaze.GLANCES a pose shows; 0 is the picture's own gaze."""
+    return next((index for start, end, index in _GLANCES if start <= pose < end), 0)
 
 
 def build_fields(points: Float32, eye_distance: float, width: int, height: int) -> tuple[Float32, Box]:
@@ -120,13 +130,13 @@ class HeadMotion:
         self._around_mouth = self._reach_of(rig)
         self._eyes = list(zip(rig.eye_boxes.astype(int).tolist(), (rig.eye_right, rig.eye_left), strict=True))
 
-    def blink(self, pose: int, face: Planes) -> None:
+    def eyes(self, pose: int, face: Planes) -> None:
         """Lay the eyes of that pose over the unmoved face."""
-        level = blink_level(pose)
-        if level is None:
+        index = patch_of(glance(pose), blink_level(pose))
+        if index is None:
             return
         for (x0, y0, x1, y1), patches in self._eyes:
-            patch = planes(patches[level])
+            patch = planes(patches[index])
             face.y[y0:y1, x0:x1] = patch.y
             face.u[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2] = patch.u
             face.v[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2] = patch.v

@@ -4,7 +4,7 @@
                                        ├─ the line where the lips meet
                                        ├─ teeth and tongue at this mouth's size and light
                                        ├─ head fields (motion.py)
-                                       └─ closed-eye patches (eyes.py)
+                                       └─ patches of eyes that blink and glance (eyes.py)
 
 A rig is a plain set of arrays, so that cache.py can keep it on disk.
 """
@@ -13,34 +13,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from opentalking.avatars.landmarks import LIP_LOWER_INNER_MID
-from opentalking.models.portrait import eyes, interior, motion
+from opentalking.models.portrait import eyes, motion, sprites
 from opentalking.models.portrait.fields import grid, thin_plate
 from opentalking.models.portrait.planes import to_i420
+from opentalking.models.portrait.rest import closed_seam, closing, met_seam, unsmiling, without_teeth
 from opentalking.models.portrait.shapes import (
     CHIN,
     INNER_LOWER,
     INNER_UPPER,
     LOWER_LIP,
-    LOWER_LIP_MID,
-    MOUTH_CORNERS,
     NOSE_MID,
     UPPER_LIP,
-    FittedShapes,
     fit_shapes,
 )
+from opentalking.models.portrait.sharpness import sharpened, softness
 from opentalking.models.portrait.visemes import SHAPES
 from opentalking.types import Float32, UInt8
 
-RIG_VERSION = 1  # raise when anything here or in what it calls changes: cached rigs are then rebuilt
+RIG_VERSION = 2  # raise when anything here or in what it calls changes: cached rigs are then rebuilt
 STEP = 4  # pixels between nodes of the mouth fields
 _TAPER_NODES = 6  # over this many nodes the mouth fields fade out at their border
 _SMOOTHING = 2.0  # px²
-_OPEN_MOUTH = 0.045  # inner lips further apart than this, in eye distances: the picture's mouth is open
-_SEAM_SEARCH = 0.035  # how far from the landmarks the dark line between closed lips is looked for, in eye distances
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,7 @@ class Rig:
     """Arrays only. K = shapes + 1; the last row closes the mouth of a picture that shows it open (else zero)."""
 
     source: UInt8  # I420 of the picture
+    landmarks: Float32  # (468, 3) of the face in it
     roi: Float32  # x0, y0, x1, y1 of what the mouth moves, multiples of STEP apart, even
     upper: Float32  # (K, rows * columns * 2) displacement of everything but the lower lip, pixels
     lower: Float32  # the same of everything but the upper lip
@@ -59,30 +56,46 @@ class Rig:
     teeth_upper: Float32  # (h, w, 4) centred YUV times alpha, and alpha
     teeth_lower: Float32
     tongue: Float32
+    teeth_at: Float32  # (2,) where the upper teeth are: column of their middle, first row
+    flesh: Float32  # (3,) centred YUV of what lies in the shade of the lips
+    gloom: Float32  # () how much of that shade there is, 0..1
     head: Float32  # (4, rows * columns * 2) roll, yaw, pitch, breath
     head_box: Float32  # x0, y0, x1, y1 outside of which the head fields are zero
     eye_boxes: Float32  # (2, 4)
-    eye_right: UInt8  # (levels, I420 of the box) the person's right eye, ever more closed
+    eye_right: UInt8  # (eyes.PATCHES, I420 of the box) the person's right eye under other glances and lids
     eye_left: UInt8
 
 
-def build_rig(bgr: UInt8, landmarks: Float32, drawn: bool = False) -> Rig:
+def build_rig(bgr: UInt8, landmarks: Float32, drawn: bool = False, filmed: bool = False) -> Rig:
     """The rig of a picture, uint8 BGR (height, width, 3) with even sides, and its landmarks (468, 3).
 
-    `drawn` characters get one white band for teeth and painted lids."""
-    shapes = fit_shapes(landmarks)
+    `drawn` characters get one white band for teeth and painted lids. A soft picture is sharpened a little, unless it is
+    of a `filmed` person: it must look like the frames of the video."""
     points = landmarks[:, :2]
-    closing, is_open = _closing(points, shapes)
-    moved = np.concatenate([shapes.displacements, closing[None]])
+    soft_px = 0.0 if drawn else softness(bgr, points)
+    if not filmed:
+        bgr = sharpened(bgr, soft_px)
+    shapes = fit_shapes(landmarks)
+    closed, is_open = closing(points, shapes)
+    moved = np.concatenate([unsmiling(points, shapes), closed[None]])
     box = _mouth_box(points, shapes.eye_distance, bgr.shape[1], bgr.shape[0])
-    seam = _open_seam(points) if is_open else _closed_seam(bgr, points, shapes.eye_distance)
+    seam = met_seam(points, closed) if is_open else closed_seam(bgr, points, shapes.eye_distance)
     seam_upper, seam_lower = moved[:, INNER_UPPER].copy(), moved[:, INNER_LOWER].copy()
     seam_upper[-1] = seam_lower[-1] = 0  # the seam is where the lips meet once closed
-    sprites = interior.build_sprites(bgr, landmarks, seam, drawn)
+    inside = sprites.build_sprites(
+        bgr,
+        landmarks,
+        seam,
+        eye_distance=shapes.eye_distance,
+        drawn=drawn,
+        is_open=is_open,
+        soft_px=soft_px,
+    )
     head, head_box = motion.build_fields(points, shapes.eye_distance, bgr.shape[1], bgr.shape[0])
     eye_boxes, (eye_right, eye_left) = eyes.build_patches(bgr, points, shapes.eye_distance, drawn)
     return Rig(
-        source=to_i420(bgr),
+        source=to_i420(without_teeth(bgr, points, shapes.eye_distance) if is_open else bgr),
+        landmarks=landmarks.astype(np.float32),
         roi=np.array(box, np.float32),
         upper=_mouth_field(points, moved, box, LOWER_LIP),
         lower=_mouth_field(points, moved, box, UPPER_LIP),
@@ -91,9 +104,12 @@ def build_rig(bgr: UInt8, landmarks: Float32, drawn: bool = False) -> Rig:
         seam_lower=seam_lower,
         eye_distance=np.array(shapes.eye_distance, np.float32),
         jaw_drop=shapes.displacements[SHAPES.index("jawOpen"), LIP_LOWER_INNER_MID, 1].reshape(()),
-        teeth_upper=sprites.teeth_upper,
-        teeth_lower=sprites.teeth_lower,
-        tongue=sprites.tongue,
+        teeth_upper=inside.teeth_upper,
+        teeth_lower=inside.teeth_lower,
+        tongue=inside.tongue,
+        teeth_at=inside.teeth_at,
+        flesh=inside.flesh,
+        gloom=inside.gloom,
         head=head,
         head_box=np.array(head_box, np.float32),
         eye_boxes=np.array(eye_boxes, np.float32),
@@ -134,58 +150,3 @@ def _mouth_field(points: Float32, moved: Float32, box: tuple[int, int, int, int]
 def _border_taper(nodes: int) -> Float32:
     index = np.arange(nodes, dtype=np.float32)
     return np.clip(np.minimum(index, index[::-1]) / _TAPER_NODES, 0, 1)
-
-
-def _closing(points: Float32, shapes: FittedShapes) -> tuple[Float32, bool]:
-    """Displacement (468, 2) that closes the picture's own mouth, and whether there was anything to close.
-
-    Three quarters of the gap are closed by the lower lip, with the chin following; a smile is taken back by a part,
-    since a closed grin looks forced."""
-    gaps = points[INNER_LOWER] - points[INNER_UPPER]
-    size = np.linalg.norm(gaps, axis=1)
-    closing = np.zeros((len(points), 2), np.float32)
-    if size.max() < _OPEN_MOUTH * shapes.eye_distance:
-        return closing, False
-    gaps = gaps * (1 + 0.04 * shapes.eye_distance / np.maximum(size, 1))[:, None]  # a little past touching
-    closing[INNER_UPPER], closing[INNER_LOWER] = 0.25 * gaps, -0.75 * gaps
-    for lip, inner in ((UPPER_LIP, INNER_UPPER), (LOWER_LIP, INNER_LOWER)):
-        for point in lip - set(inner):
-            nearest = min(inner[1:-1], key=lambda other: abs(points[other, 0] - points[point, 0]))
-            closing[point] = 0.92 * closing[nearest]
-    below = [
-        i for i in range(len(points)) if i not in UPPER_LIP | LOWER_LIP and points[i, 1] > points[LOWER_LIP_MID, 1]
-    ]
-    sideways = (points[below, 0] - points[LOWER_LIP_MID, 0]) / (0.55 * shapes.eye_distance)
-    closing[below] = 0.55 * closing[LIP_LOWER_INNER_MID] * np.exp(-(sideways**2))[:, None]
-    right, left = MOUTH_CORNERS
-    width = float(np.linalg.norm(points[right] - points[left])) / shapes.eye_distance
-    smile = float(np.clip((width - 0.53) / 0.12, 0, 1))
-    for shape, amount in (("mouthSmile", -0.28), ("mouthPucker", 0.10)):
-        closing += amount * smile * shapes.displacements[SHAPES.index(shape)]
-    return closing, True
-
-
-def _open_seam(points: Float32) -> Float32:
-    return np.asarray(0.75 * points[INNER_UPPER] + 0.25 * points[INNER_LOWER], np.float32)
-
-
-def _closed_seam(bgr: UInt8, points: Float32, eye_distance: float) -> Float32:
-    """The dark line between closed lips: the landmarks' middle, drawn to the darkest row near it.
-
-    Landmarks of closed lips are a few pixels apart; cutting beside the line would tear a strip off one lip."""
-    middle = (points[INNER_UPPER] + points[INNER_LOWER]) / 2
-    luma = cv2.GaussianBlur(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), eye_distance / 200)
-    xs = np.arange(int(middle[0, 0]) + 1, int(middle[-1, 0]))
-    offsets = np.linspace(-1, 1, 41) * _SEAM_SEARCH * eye_distance
-    line = np.interp(xs, middle[:, 0], middle[:, 1])
-    rows = line[:, None] + offsets
-    columns = np.broadcast_to(xs[:, None], rows.shape)
-    found = cv2.remap(luma, columns.astype(np.float32), rows.astype(np.float32), cv2.INTER_LINEAR)
-    # far from the landmarks only if clearly darker
-    cost = found + 20 * (offsets / (_SEAM_SEARCH * eye_distance)) ** 2
-    shift = offsets[cost.argmin(axis=1)]
-    across = np.linspace(-1, 1, len(xs))
-    curve = np.polynomial.Polynomial.fit(across, shift, 4)
-    at_points = np.clip(np.interp(middle[:, 0], xs, across), -1, 1)
-    middle[:, 1] += curve(at_points)
-    return middle.astype(np.float32)

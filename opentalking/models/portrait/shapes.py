@@ -86,8 +86,44 @@ LOWER_LIP = frozenset(
     )
 )
 MOUTH_CORNERS = (61, 291)
+# upper and lower lid from corner to corner, the person's right eye and left eye
+RIGHT_EYE = ([33, 246, 161, 160, 159, 158, 157, 173, 133], [33, 7, 163, 144, 145, 153, 154, 155, 133])
+LEFT_EYE = ([362, 398, 384, 385, 386, 387, 388, 466, 263], [362, 382, 381, 380, 374, 373, 390, 249, 263])
 LOWER_LIP_MID, CHIN, FOREHEAD, NOSE_TIP, NOSE_BRIDGE, NOSE_MID = 17, 152, 10, 4, 168, 197
 CHEEKS = (234, 454)
+# forehead, temples, brows, eye corners, bridge and tip of the nose: what neither speech nor a smile moves much
+STEADY = (
+    10,
+    109,
+    338,
+    67,
+    297,
+    54,
+    284,
+    127,
+    356,
+    33,
+    133,
+    362,
+    263,
+    168,
+    6,
+    197,
+    195,
+    5,
+    4,
+    193,
+    417,
+    122,
+    351,
+    196,
+    419,
+)
+_ROUNDER = (
+    ("jawOpen", 0.6, 0.7),
+    ("mouthFunnel", 0.45, 0.35),
+)  # shape, how round, how far the lip's outer edge follows
+_LOWER_OUTER = (146, 91, 181, 84, 17, 314, 405, 321, 375)
 _JAW_Y = 0.55  # points of the head above this move with the skull only: they carry the fit
 
 
@@ -107,8 +143,25 @@ def fit_shapes(landmarks: Float32) -> FittedShapes:
     steady = [i for i in range(len(head)) if i not in UPPER_LIP | LOWER_LIP and head[i, 1] < _JAW_Y]
     scale, rotation = _similarity(head[steady], landmarks[steady].astype(np.float64))
     moved = np.stack([scale * (_shape(names, table, shape) @ rotation.T) for shape in SHAPES])
+    moved = _rounder(moved[..., :2], landmarks[:, :2])
     eyes = np.linalg.norm(landmarks[RIGHT_EYE_OUTER, :2] - landmarks[LEFT_EYE_OUTER, :2])
-    return FittedShapes(moved[..., :2].astype(np.float32), float(eyes))
+    return FittedShapes(moved.astype(np.float32), float(eyes))
+
+
+def _rounder(moved: Float32, points: Float32) -> Float32:
+    """The shapes, (10, 468, 2), whose lower lip hangs from its middle like a wedge made to hang like a bow.
+
+    With few points across a lip the head's opening comes out pointed; lips under tension are round."""
+    for shape, power, outer in _ROUNDER:
+        down = moved[SHAPES.index(shape), :, 1]
+        corners = np.interp(points[:, 0], points[INNER_LOWER][[0, -1], 0], down[INNER_LOWER][[0, -1]])
+        drop = down[INNER_LOWER] - corners[INNER_LOWER]
+        share = np.clip(drop / drop.max(), 0, 1)
+        lift = drop.max() * share**power - np.maximum(drop, 0)
+        lower = sorted(LOWER_LIP)
+        follows = np.where(np.isin(lower, _LOWER_OUTER), outer, 1.0)
+        down[lower] += follows * np.interp(points[lower, 0], points[INNER_LOWER, 0], lift)
+    return moved
 
 
 def _shape(names: list[str], table: Float32, shape: str) -> Float32:

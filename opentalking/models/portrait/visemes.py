@@ -28,7 +28,7 @@ SHAPES = (
 )
 TONGUE = ("tongueUp", "tongueOut")
 PARAMETERS = SHAPES + TONGUE
-JAW_OPEN = PARAMETERS.index("jawOpen")
+JAW_OPEN, FUNNEL = PARAMETERS.index("jawOpen"), PARAMETERS.index("mouthFunnel")
 TONGUE_UP, TONGUE_OUT = PARAMETERS.index("tongueUp"), PARAMETERS.index("tongueOut")
 
 _MOUTHS: dict[str, dict[str, float]] = {

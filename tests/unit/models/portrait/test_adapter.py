@@ -178,6 +178,23 @@ def test_speech_moves_nothing_but_the_face(adapter: PortraitAdapter, presenter: 
     assert columns.min() > x0 - margin and columns.max() < x1 + margin
 
 
+def test_over_an_idle_clip_only_the_mouths_surroundings_are_written(
+    adapter: PortraitAdapter, frame: UInt8, presenter: PortraitAvatar
+) -> None:
+    """The clip is noise here: whatever was drawn anew is not."""
+    avatar = adapter.load_avatar(PACKAGED / "presenter")
+    noise = np.random.default_rng(5).integers(0, 255, frame.shape, np.uint8)
+    adapter.use_idle_clip(avatar, np.broadcast_to(noise, (avatar.idle_frames, *noise.shape)))
+    x0, y0, x1, y1 = presenter.rig.roi
+    for pose in (0, 32, 140):
+        adapter.compose_frame(adapter.open_stream(avatar), pose, mouth_of("aa"), frame)
+        rows, columns = np.nonzero(frame[:512] != noise[:512])
+        margin = 24  # the furthest that a head carries its mouth, on whole nodes
+        assert rows.min() > y0 - margin and rows.max() < y1 + margin
+        assert columns.min() > x0 - margin and columns.max() < x1 + margin
+        assert (frame != noise).mean() < 0.5
+
+
 def test_vowels_are_seen_to_open_the_lips_and_bilabials_to_close_them(
     adapter: PortraitAdapter, presenter: PortraitAvatar, drawn: PortraitAvatar
 ) -> None:

@@ -48,8 +48,12 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path, pr
     assert cached_rig(tmp_path / "file" / "cache", "key", lambda: presenter.rig) is presenter.rig
 
 
-def test_the_key_tells_pictures_sizes_and_teeth_apart() -> None:
+def test_the_key_tells_pictures_sizes_teeth_and_films_apart() -> None:
     keys = {
-        rig_key(picture, width, 512, flat) for picture in (b"a", b"b") for width in (512, 256) for flat in (True, False)
+        rig_key(picture, width, 512, flat, filmed)
+        for picture in (b"a", b"b")
+        for width in (512, 256)
+        for flat in (True, False)
+        for filmed in (True, False)
     }
-    assert len(keys) == 8
+    assert len(keys) == 16
