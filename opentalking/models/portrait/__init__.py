@@ -11,5 +11,5 @@ interior.py       per frame: teeth and tongue in the open mouth
 motion.py         the idle loop: head, breathing, blinks
 planes.py         pictures as I420 planes: all per-frame work is done on them
 adapter.py        the ModelAdapter
-convert.py        a trained torch checkpoint → data/viseme_net.npz
+training/         how data/viseme_net.npz is made; not imported at run time
 """

@@ -76,7 +76,7 @@ class Pieces:
         warped = mel @ _warp(1 + strength.warp * rng.uniform(-1, 1))
         tone = strength.tone * rng.standard_normal() * np.linspace(-1, 1, BANDS)
         ripple = 0.4 * strength.tone * np.interp(np.arange(BANDS), np.linspace(0, BANDS - 1, 7), rng.standard_normal(7))
-        gain = tone + ripple + strength.level * rng.standard_normal() - 0.5
+        gain = tone + ripple + strength.level * (rng.standard_normal() - 0.3)
         if rng.random() < strength.narrow:
             bands = np.arange(BANDS)
             gain = gain - 8.0 * (bands >= rng.integers(28, BANDS)) - 4.0 * (bands < rng.integers(0, 5))

@@ -2,11 +2,12 @@
 
     learns from      espeak-ng      variants of its voice in a dozen languages, Mandarin from pinyin among them
                      flite          slt, awb, kal16: recorded speakers
+                     festival       eight more, most of them of other languages
                      piper          the project's own neural voice
     is tested on     flite rms, espeak-ng's f5, Swedish, piper on other texts, and recorded people (`recorded.py`)
 
-Three flite speakers and one of Piper's become many: each sentence is spoken slower or faster and then played so much
-faster or slower, which moves pitch and formants and keeps the tempo.
+Twelve recorded speakers become many: each sentence is spoken slower or faster and then played so much faster or slower,
+which moves pitch and formants and keeps the tempo.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from opentalking.models.portrait.training import espeak, flite, recorded, texts
+from opentalking.models.portrait.training import espeak, festival, flite, recorded, texts
 from opentalking.models.portrait.training.labelled import Labelled
 from opentalking.models.portrait.training.piper import PiperVoice
 from opentalking.models.portrait.training.rooms import in_a_room, played_faster
@@ -48,7 +49,8 @@ _VARIANTS = [
 ]
 _ENGLISH = ("en-us", "en-us", "en-gb-x-rp", "en-gb-scotland")
 _FLITE = {"slt": (0.82, 1.12), "awb": (0.9, 1.3), "kal16": (0.9, 1.3)}  # how much faster they are played
-_PIPER_FACTORS = (0.85, 1.4)
+_FESTIVAL_FACTORS = (0.88, 1.2)
+_PIPER_FACTORS = (0.85, 1.35)
 _ROOM_CHANCE = 0.35
 
 
@@ -60,13 +62,20 @@ class Amounts:
     espeak_copies: int = 3  # of each sentence in another language
     espeak_syllables: int = 50
     flite: int = 420
+    festival_english: int = 70
+    festival_copies: int = 3  # of each sentence, by each speaker of its language
     piper: int = 600
 
 
 def training_speech(voice: Path, seed: int, amounts: Amounts) -> Iterator[Labelled]:
     """Speech of the training voices, dry or in a room; the same for the same seed. `voice` is Piper's .onnx."""
     rng = random.Random(seed)
-    dry = (_espeak(rng, amounts), _flite(rng, amounts.flite), _piper(rng, PiperVoice(voice, seed), amounts.piper))
+    dry = (
+        _espeak(rng, amounts),
+        _flite(rng, amounts.flite),
+        _festival(rng, amounts),
+        _piper(rng, PiperVoice(voice, seed), amounts.piper),
+    )
     for voices in dry:
         for speech in voices:
             yield in_a_room(speech, rng) if rng.random() < _ROOM_CHANCE else speech
@@ -84,9 +93,16 @@ def held_out_speech(voice: Path, seed: int) -> dict[str, list[Labelled]]:
     }
 
 
-def recorded_speech(folder: Path, prompt_seconds: float = 420) -> dict[str, list[Labelled]]:
-    """People: the recordings in `folder`, and Asterisk's prompts if Debian's packages are there."""
-    return {"recordings": recorded.recordings(folder), "prompts": recorded.prompts(prompt_seconds)}
+def recorded_speech(folder: Path) -> dict[str, list[Labelled]]:
+    """People: the recordings in `folder`, and Asterisk's prompts if Debian's packages are there.
+
+    The prompts come in halves, because the recipe was chosen with an eye on the first and not on the second."""
+    prompts = recorded.prompts()
+    return {
+        "recordings": recorded.recordings(folder),
+        "prompts, first half": prompts[: len(prompts) // 2],
+        "prompts, second half": prompts[len(prompts) // 2 :],
+    }
 
 
 def _espeak(rng: random.Random, amounts: Amounts) -> Iterator[Labelled]:
@@ -107,6 +123,18 @@ def _flite(rng: random.Random, count: int) -> Iterator[Labelled]:
     for text, name in zip(texts.english(rng, count), _in_turn(_FLITE, count), strict=True):
         factor = rng.uniform(*_FLITE[name])
         yield played_faster(flite.speak(text, name, factor * rng.uniform(0.85, 1.25)), factor)
+
+
+def _festival(rng: random.Random, amounts: Amounts) -> Iterator[Labelled]:
+    for speaker in festival.SPEAKERS:
+        if speaker.language == "en":
+            sentences = texts.english(rng, amounts.festival_english)
+        else:
+            sentences = texts.other_languages()[speaker.language] * amounts.festival_copies
+        factors = [rng.uniform(*_FESTIVAL_FACTORS) for _ in sentences]
+        slowed = [(text, factor * rng.uniform(0.85, 1.25)) for text, factor in zip(sentences, factors, strict=True)]
+        for speech, factor in zip(festival.speak(slowed, speaker), factors, strict=True):
+            yield played_faster(speech, factor)
 
 
 def _piper(rng: random.Random, voice: PiperVoice, count: int) -> Iterator[Labelled]:

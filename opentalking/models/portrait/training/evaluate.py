@@ -56,7 +56,7 @@ def hearing(net: VisemeNet) -> Hearing:
     def hear(clip: Clip) -> Float32:
         silence = np.full((net.lookahead, clip.mel.shape[1]), np.log(1e-6), np.float32)
         normalised = (np.concatenate([clip.mel, silence]) - net.mean) / net.deviation
-        scores = NetStream(net).outputs(normalised)[net.lookahead :, : len(VISEMES)]
+        scores = NetStream(net).outputs(normalised)[net.lookahead :, : len(VISEMES)]  # weights of 2026-11-22 had more
         exponentials = np.exp(scores - scores.max(1, keepdims=True))
         probabilities: Float32 = exponentials / exponentials.sum(1, keepdims=True)
         return probabilities

@@ -1,7 +1,7 @@
 """Recorded people for the evaluation: what they say is known, when they say it is found by PocketSphinx's aligner.
 
-The aligner is no oracle. Against flite, whose times are exact, its boundaries are 6 ms early, standard deviation 15 ms;
-the study in which this net began found 85 % of its frames right. That is the ceiling of any figure taken here.
+The aligner is no oracle. Against flite, whose times are exact, its boundaries are 6 ms early (taken off here), standard
+deviation 15 ms; the study in which this net began found 85 % of its frames right: a ceiling of any figure taken here.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from opentalking.types import MODEL_RATE, Float32
 _TEXTS = "references.json"  # file → what is said
 _PHONES = "phones.json"  # file → [[phone, frame it starts in, frames], …]
 _FRAME_SECONDS = 0.01
+_EARLY_SECONDS = 0.006  # its frame 0 is a window of 26 ms that begins at 0
 
 _PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")  # Debian's asterisk-core-sounds-en-g722
 _PROMPT_TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
@@ -54,15 +55,13 @@ def align_folder(folder: Path) -> None:
     (folder / _PHONES).write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
-def prompts(seconds: float) -> list[Labelled]:
-    """Asterisk's English prompts, a woman in a studio, in the order of their list, up to so much sound.
+def prompts() -> list[Labelled]:
+    """Asterisk's English prompts, a woman in a studio, in the order of their list.
 
     Empty without the Debian packages asterisk-core-sounds-en and asterisk-core-sounds-en-g722.
     """
     spoken: list[Labelled] = []
     for path, text in _prompt_files():
-        if sum(len(speech.samples) for speech in spoken) >= seconds * MODEL_RATE:
-            break
         samples = _decode_g722(path)
         phones = align(samples, text)
         if phones:
@@ -97,10 +96,14 @@ def _process(decoder: Any, pcm: bytes) -> None:
 
 def _spoken(samples: Float32, phones: list[Phone], voice: str) -> Labelled:
     segments = [
-        Segment(start * _FRAME_SECONDS, (start + frames) * _FRAME_SECONDS, cmu_visemes(name))
-        for name, start, frames in phones
+        Segment(_seconds(phone.start), _seconds(phone.start + phone.frames), cmu_visemes(phone.name))
+        for phone in phones
     ]
     return labelled(samples, MODEL_RATE, segments, voice)
+
+
+def _seconds(frame: int) -> float:
+    return frame * _FRAME_SECONDS + _EARLY_SECONDS
 
 
 def _read_wav(path: Path) -> Float32:

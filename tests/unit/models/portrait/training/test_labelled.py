@@ -9,6 +9,7 @@ import pytest
 
 from opentalking.models.portrait.mel import MelStream
 from opentalking.models.portrait.training import espeak
+from opentalking.models.portrait.training.flite import segments_of
 from opentalking.models.portrait.training.labelled import Labelled, Segment, labelled
 from opentalking.models.portrait.training.piper import PiperVoice, packaged_voice
 from opentalking.models.portrait.training.rooms import played_faster
@@ -88,3 +89,10 @@ def test_the_same_seed_speaks_the_same(voice: PiperVoice) -> None:
 def test_a_voice_that_espeak_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match="espeak-ng has no voice 'xx-none'"):
         espeak.speak("Hello.", "xx-none")
+
+
+def test_what_flite_prints_is_read_as_consecutive_phones() -> None:
+    first, second, third = segments_of("pau:0.164 b:0.25 ay:0.5")
+    assert first == Segment(0.0, 0.164, (SILENCE,))
+    assert second == Segment(0.164, 0.25, (PP,))
+    assert third == Segment(0.25, 0.5, (AA, VISEMES.index("I")))
