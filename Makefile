@@ -48,11 +48,11 @@ bench: $(VENV)/.installed
 	@exec $(BIN)/opentalking bench $(BENCH)
 
 # The viseme net of the CPU face: training writes opentalking/models/portrait/data/viseme_net.npz (docs/visemes.md).
+# The voices are Debian packages; it names those that are missing. Also measured, if installed: asterisk-core-sounds-en
+# and asterisk-core-sounds-en-g722.
 TRAINING := -m opentalking.models.portrait.training
 
 train-visemes: $(VENV)/.installed-training
-	@command -v flite >/dev/null || { echo "flite is needed, and for one of the measurements Asterisk's recorded prompts."; \
-	  echo "Mend: apt-get install flite asterisk-core-sounds-en asterisk-core-sounds-en-g722"; exit 1; }
 	OMP_NUM_THREADS=1 nice $(BIN)/python $(TRAINING) train
 	OMP_NUM_THREADS=1 nice $(BIN)/python $(TRAINING) evaluate
 

@@ -5,7 +5,8 @@
 
 phonemes.py                   IPA and CMU phones → the fifteen visemes
 labelled.py                   speech with a viseme for every 10 ms
-espeak.py, flite.py, piper.py the voices, each telling when it says which phoneme
+espeak.py, flite.py,
+festival.py, piper.py          the voices, each telling when it says which phoneme
 recorded.py                   recorded people, aligned by PocketSphinx; for the evaluation only
 texts.py, texts/              what is said
 rooms.py                      another pitch, another room
@@ -16,6 +17,6 @@ evaluate.py                   how well a net hears, beside other weights and bes
 __main__.py                   the command
 
 Nothing here is imported when the face runs, and none of it is in the wheel. It needs `pip install -e
-'.[offline,training]'` and Debian's package flite; asterisk-core-sounds-en-g722 and asterisk-core-sounds-en for one of
-the evaluations. Figures and decisions: docs/visemes.md.
+'.[offline,training]'`, torch, and Debian's flite and Festival voices, which the command names when they are missing;
+asterisk-core-sounds-en-g722 and asterisk-core-sounds-en for one of the evaluations. Figures: docs/visemes.md.
 """

@@ -2,9 +2,10 @@
 
     python -m opentalking.models.portrait.training train [--out FILE] [--seed N] [--iterations N]
     python -m opentalking.models.portrait.training evaluate [FILE …]
+    python -m opentalking.models.portrait.training align FOLDER
 
 `train` writes the shipped weights unless told otherwise. `evaluate` prints one Markdown table of all files given, of
-the shipped weights if none is.
+the shipped weights if none is. `align` writes FOLDER/phones.json for the recordings whose words references.json has.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from opentalking.models.portrait.net import WEIGHTS, VisemeNet
-from opentalking.models.portrait.training import corpus, flite
+from opentalking.models.portrait.training import corpus, festival, flite, recorded
 from opentalking.models.portrait.training.evaluate import hearing, loudness_jaw, score
 from opentalking.models.portrait.training.labelled import clip
 from opentalking.models.portrait.training.learn import Recipe, train
-from opentalking.models.portrait.training.piper import packaged_voice
 
 RECORDINGS = Path(__file__).parents[4] / "tests" / "data" / "speech"
 _REPORT_EVERY = 100
@@ -34,11 +34,15 @@ def main(arguments: list[str]) -> int:
     training.add_argument("--seed", type=int, default=Recipe.seed)
     training.add_argument("--iterations", type=int, default=Recipe.iterations)
     commands.add_parser("evaluate").add_argument("weights", type=Path, nargs="*", default=[WEIGHTS])
+    commands.add_parser("align").add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
-    if not flite.available():
-        print("flite is not installed. Mend: apt-get install flite", file=sys.stderr)
+    missing = flite.missing_packages() + festival.missing_packages()
+    if missing and options.command != "align":
+        print(f"voices are missing. Mend: apt-get install --no-install-recommends {' '.join(missing)}", file=sys.stderr)
         return 1
-    if options.command == "train":
+    if options.command == "align":
+        recorded.align_folder(options.folder)
+    elif options.command == "train":
         _train(replace(Recipe(), seed=options.seed, iterations=options.iterations), options.out)
     else:
         _evaluate(options.weights)
@@ -47,8 +51,7 @@ def main(arguments: list[str]) -> int:
 
 def _train(recipe: Recipe, out: Path) -> None:
     began = time.monotonic()
-    voice = packaged_voice()
-    clips = [clip(speech) for speech in corpus.training_speech(voice, recipe.seed, corpus.Amounts())]
+    clips = [clip(speech) for speech in corpus.training_speech(recipe.seed, corpus.Amounts())]
     minutes = sum(len(c.visemes) for c in clips) / 6000
     print(f"{minutes:.0f} minutes of speech in {len(clips)} pieces, after {time.monotonic() - began:.0f} s", flush=True)
     losses: list[float] = []
@@ -65,7 +68,7 @@ def _train(recipe: Recipe, out: Path) -> None:
 
 
 def _evaluate(weights: list[Path]) -> None:
-    speech = corpus.held_out_speech(packaged_voice(), Recipe.seed) | corpus.recorded_speech(RECORDINGS)
+    speech = corpus.held_out_speech() | corpus.recorded_speech(RECORDINGS)
     print("| speech | seconds | weights | accuracy | jaw | wide | round | closures | false |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, spoken in speech.items():

@@ -24,11 +24,11 @@ _NOISE_SECONDS = 20
 class Strength:
     """How much pieces are changed; 0 switches one off."""
 
-    warp: float = 0.12  # vocal tract up to so much longer or shorter
-    tempo: float = 0.2
-    tone: float = 1.0  # nepers, deviation of the power of low bands against high ones
+    warp: float = 0.08  # vocal tract up to so much longer or shorter
+    tempo: float = 0.15
+    tone: float = 0.7  # nepers, deviation of the power of low bands against high ones
     level: float = 1.5  # nepers of power, deviation
-    noise: float = 0.7  # share of pieces
+    noise: float = 0.6  # share of pieces
     narrow: float = 0.1  # share of pieces
     struck: float = 0.5  # share of pieces
 

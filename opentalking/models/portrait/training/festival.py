@@ -22,7 +22,7 @@ _SAMPA = {
     **{"S": "ʃ", "tS": "tʃ", "dZ": "dʒ", "ng": "ŋ", "N": "ŋ", "nf": "ɱ", "L": "ʎ", "J": "ɲ", "E": "ɛ", "O": "ɔ"},
     **{"@": "æ", "7": "ø"},
 }
-_CZECH = {"c~": "tʃ", "s~": "ʃ", "z~": "ʒ", "r~": "ʒ", "dz~": "dʒ", "c": "ts", "ch": "x"}
+_CZECH = {"c~": "tʃ", "s~": "ʃ", "z~": "ʒ", "dz~": "dʒ", "c": "ts", "ch": "x"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Speaker:
         if self.language == "en":
             return cmu_visemes(phone)
         bare = phone.translate(_MARKS)
-        return ipa_visemes(self.phones.get(bare, bare.rstrip("~")))  # d~ t~ n~: Czech's palatals
+        return ipa_visemes(self.phones.get(bare, bare.rstrip("~")))  # d~ t~ n~ r~ of Czech
 
 
 SPEAKERS = (

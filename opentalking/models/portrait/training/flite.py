@@ -12,8 +12,9 @@ from opentalking.models.portrait.training.labelled import Labelled, Segment, lab
 from opentalking.models.portrait.training.phonemes import cmu_visemes
 
 
-def available() -> bool:
-    return shutil.which("flite") is not None
+def missing_packages() -> list[str]:
+    """Debian packages that are not installed."""
+    return [] if shutil.which("flite") else ["flite"]
 
 
 def speak(text: str, voice: str, slowness: float = 1.0) -> Labelled:

@@ -23,9 +23,9 @@ class Recipe:
     """What is not in the data. `mouth_weight` is that of the error of the mouth itself beside that of the viseme."""
 
     seed: int = 7
-    iterations: int = 3000
-    batch: int = 32
-    piece_frames: int = 240
+    iterations: int = 2500
+    batch: int = 16
+    piece_frames: int = 200
     rate: float = 3e-3
     warmup: float = 0.05  # share of the iterations over which the rate rises; then it falls as a cosine
     decay: float = 1e-2

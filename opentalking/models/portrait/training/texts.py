@@ -9,10 +9,10 @@ from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "texts"
 _BLANK = re.compile(r"\{(\w+)\}")
-_INITIALS = ["b", "p", "m", "f", "d", "t", "n", "l", "g", "k", "h", "zh", "ch", "sh", "r", "z", "c", "s"]
-_FINALS = ["a", "ai", "ao", "an", "ang", "e", "en", "eng", "ou", "u"]
-_PALATAL_INITIALS = ["j", "q", "x"]
-_PALATAL_FINALS = ["i", "ia", "ie", "iao", "iu", "ian", "in", "iang", "ing", "u", "ue", "un", "uan"]
+_INITIALS = "b p m f d t n l g k h zh ch sh r z c s"
+_FINALS = "a ai ao an ang e en eng ou u"
+_PALATAL_INITIALS = "j q x"
+_PALATAL_FINALS = "i ia ie iao iu ian in iang ing u ue un uan"
 
 
 def english(rng: random.Random, count: int) -> list[str]:
@@ -31,7 +31,7 @@ def pinyin_syllables(rng: random.Random, count: int) -> str:
     syllables = []
     for _ in range(count):
         initials, finals = rng.choice([(_INITIALS, _FINALS)] * 3 + [(_PALATAL_INITIALS, _PALATAL_FINALS)])
-        syllables.append(f"{rng.choice(initials)}{rng.choice(finals)}{rng.randint(1, 4)}")
+        syllables.append(f"{rng.choice(initials.split())}{rng.choice(finals.split())}{rng.randint(1, 4)}")
     return " ".join(syllables) + "."
 
 

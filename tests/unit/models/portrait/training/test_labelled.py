@@ -9,6 +9,8 @@ import pytest
 
 from opentalking.models.portrait.mel import MelStream
 from opentalking.models.portrait.training import espeak
+from opentalking.models.portrait.training.festival import SPEAKERS
+from opentalking.models.portrait.training.festival import segments_of as festival_segments
 from opentalking.models.portrait.training.flite import segments_of
 from opentalking.models.portrait.training.labelled import Labelled, Segment, labelled
 from opentalking.models.portrait.training.piper import PiperVoice, packaged_voice
@@ -96,3 +98,11 @@ def test_what_flite_prints_is_read_as_consecutive_phones() -> None:
     assert first == Segment(0.0, 0.164, (SILENCE,))
     assert second == Segment(0.164, 0.25, (PP,))
     assert third == Segment(0.25, 0.5, (AA, VISEMES.index("I")))
+
+
+def test_what_festival_writes_is_read_by_the_phone_set_of_the_speaker() -> None:
+    written = ["separator ;", "nfields 1", "#", "0.1000 100 #", "0.2000 100 a:", "0.2500 100 c~", "0.3000 100 n~"]
+    czech = next(speaker for speaker in SPEAKERS if speaker.language == "cs")
+    segments = festival_segments(written, czech)
+    assert [[VISEMES[v] for v in segment.visemes] for segment in segments] == [["sil"], ["aa"], ["CH"], ["nn"]]
+    assert [segment.end for segment in segments] == [0.1, 0.2, 0.25, 0.3]
