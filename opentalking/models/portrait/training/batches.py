@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opentalking.models.portrait.mel import BANDS, MelStream
+from opentalking.models.portrait.mel import BANDS, MelStream, band_edges
 from opentalking.models.portrait.training.labelled import Clip
 from opentalking.models.portrait.visemes import SILENCE
 from opentalking.types import MODEL_RATE, Float32, UInt8
@@ -73,7 +73,7 @@ class Pieces:
 
     def _changed(self, mel: Float32) -> Float32:
         rng, strength = self._rng, self._strength
-        warped = mel @ _warp(1 + strength.warp * rng.uniform(-1, 1))
+        warped = mel @ warp(1 + strength.warp * rng.uniform(-1, 1))
         tone = strength.tone * rng.standard_normal() * np.linspace(-1, 1, BANDS)
         ripple = 0.4 * strength.tone * np.interp(np.arange(BANDS), np.linspace(0, BANDS - 1, 7), rng.standard_normal(7))
         gain = tone + ripple + strength.level * (rng.standard_normal() - 0.3)
@@ -95,11 +95,12 @@ class Pieces:
         return normalised
 
 
-def _warp(factor: float) -> Float32:
-    """(40, 40): log-mel frames times this have their formants moved by `factor`, on the mel axis as on a log axis."""
-    centre_mel = np.linspace(0, 1, BANDS + 2)[1:-1] * 2800  # 60…7600 Hz, near enough for a warp
-    hertz = 700 * (10 ** (centre_mel / 2595) - 1) / factor
-    places = np.clip(2595 * np.log10(1 + hertz / 700) / 2800 * (BANDS + 1) - 1, 0, BANDS - 1)
+def warp(factor: float) -> Float32:
+    """(40, 40): log-mel frames times this have their formants moved by `factor`."""
+    edges = band_edges()
+    places = np.interp(edges[1:-1] / factor, edges, np.arange(BANDS + 2) - 1.0).clip(
+        0, BANDS - 1
+    )  # where each came from
     low = np.minimum(places.astype(int), BANDS - 2)
     part = places - low
     matrix = np.zeros((BANDS, BANDS), np.float32)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from opentalking.models.portrait.mel import BANDS
+from opentalking.models.portrait.mel import BANDS, band_edges
 from opentalking.models.portrait.net import VisemeNet
 from opentalking.models.portrait.training import espeak
-from opentalking.models.portrait.training.batches import FLOOR, Pieces, Strength
+from opentalking.models.portrait.training.batches import FLOOR, Pieces, Strength, warp
 from opentalking.models.portrait.training.evaluate import hearing, loudness_jaw, score
 from opentalking.models.portrait.training.labelled import Clip, clip
 from opentalking.models.portrait.training.learn import Recipe, train
@@ -65,6 +65,14 @@ def test_changes_move_the_sound_and_not_where_it_is(clips: list[Clip]) -> None:
     )
     assert np.abs(plain - changed).mean() > 0.2
     assert np.isfinite(changed).all()
+
+
+def test_a_warp_moves_formants_by_its_factor_and_a_factor_of_one_nothing() -> None:
+    middles = band_edges()[1:-1]
+    formant = np.exp(-(((middles - 1500) / 300) ** 2)).astype(np.float32)
+    peaks = [middles[(formant @ warp(factor)).argmax()] for factor in (0.85, 1.0, 1.15)]
+    np.testing.assert_allclose(peaks, [0.85 * 1500, 1500, 1.15 * 1500], rtol=0.06)
+    np.testing.assert_allclose(warp(1.0), np.eye(BANDS), atol=1e-6)
 
 
 def test_the_shipped_weights_hear_recorded_people() -> None:
