@@ -175,13 +175,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # faces
     avatars_dir: Annotated[str, _doc("Folder of avatar bundles; empty: the packaged ones")] = ""
+    custom_avatars_dir: Annotated[str, _doc("Folder of the avatars that people make; empty: avatars in run_dir")] = ""
     default_avatar: Annotated[str, _doc("Avatar the page starts with")] = "presenter"
     default_model: Annotated[str, _doc("Model of a session that names none; empty: the avatar's own")] = ""
     models_dir: Annotated[
         str, _doc("Folder of downloaded weights: wav2lip/, quicktalk/ in it are looked for by name")
     ] = "./models"
     model_plugins: Annotated[str, _doc("Further models, comma-separated name=module:Class")] = ""
+    avatar_max_width: Annotated[
+        int, Meta(ge=256, le=2048), _doc("Widest picture of an avatar that is made, pixels")
+    ] = 720
+    avatar_max_height: Annotated[
+        int, Meta(ge=256, le=2048), _doc("Highest picture of an avatar that is made, pixels")
+    ] = 1280
+    avatar_video_s: Annotated[
+        float, Meta(ge=0.5, le=5.0), _doc("So much of a video becomes an avatar's frames, at most, seconds")
+    ] = 5.0
+    avatar_build_timeout_s: Annotated[Seconds, _doc("Time to make an avatar of an upload, seconds")] = 180.0
     torch_device: Annotated[str, _doc("Device for neural models: auto, cpu, cuda:0")] = "auto"
+    quicktalk_asset_root: Annotated[
+        str, _doc("Folder of QuickTalk's files, with checkpoints/ in it; empty: quicktalk in models_dir")
+    ] = ""
+    quicktalk_threads: Annotated[Count, _doc("Threads of QuickTalk's networks where they run on the CPU")] = 1
     wav2lip_backend: Annotated[
         Literal["local", "omnirt"],
         _doc("Where wav2lip runs: local, in the inference process; omnirt, on another machine"),
@@ -216,6 +231,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(ge=0, le=10), _doc("Soft border of easy_improved's patch, in tenths of the mouth's width")
     ] = 2.0
 
+    # faces that another machine draws
+    musetalk_backend: Annotated[Literal["omnirt"], _doc("Where musetalk runs")] = "omnirt"
+    flashtalk_backend: Annotated[
+        Literal["omnirt", "direct_ws"], _doc("Where flashtalk runs; direct_ws: FLASHTALK_WS_URL")
+    ] = "omnirt"
+    flashhead_backend: Annotated[
+        Literal["omnirt", "direct_ws"], _doc("Where flashhead runs; direct_ws: FLASHHEAD_WS_URL")
+    ] = "direct_ws"
+    omnirt_endpoint: Annotated[
+        str, _doc("Machine that draws faces (OmniRT or `opentalking synth-server`), e.g. http://gpu-box:8765")
+    ] = ""
+    omnirt_api_key: Annotated[str, _doc("Key for that machine")] = ""
+    omnirt_audio2video_path_template: Annotated[str, _doc("Path of a model's WebSocket there")] = (
+        "/v1/audio2video/{model}"
+    )
+    omnirt_audio2video_models_path: Annotated[str, _doc("Path of its list of models")] = "/v1/audio2video/models"
+    flashtalk_ws_url: Annotated[str, _doc("A flashtalk server's own WebSocket, e.g. ws://gpu-box:8765")] = ""
+    flashhead_ws_url: Annotated[str, _doc("A flashhead server's own WebSocket")] = ""
+    flashhead_model: Annotated[str, _doc("Name by which that server knows its model")] = "soulx-flashhead-1.3b"
+    direct_ws_api_key: Annotated[str, _doc("Key for FLASHTALK_WS_URL and FLASHHEAD_WS_URL")] = ""
+    remote_open_timeout_s: Annotated[
+        float, Meta(gt=0, le=600), _doc("Time for a connection to such a machine and for its first answer, seconds")
+    ] = 30.0
+    remote_reply_timeout_s: Annotated[
+        float, Meta(gt=0, le=600), _doc("Time for each further answer; then the turn is lost, seconds")
+    ] = 30.0
+
+    # drawing faces for others: opentalking synth-server
+    synth_host: Annotated[str, _doc("Address the synth-server listens on")] = "127.0.0.1"
+    synth_port: Annotated[Port, _doc("Its port; 0: any free")] = 8765
+    synth_token: Annotated[str, _doc("Key that clients must bring; empty: none is asked for")] = ""
+    synth_model: Annotated[str, _doc("Model it serves, which must run locally")] = "portrait"
+    synth_names: Annotated[str, _doc("Comma-separated names it serves it under; empty: the model's own")] = ""
+    synth_max_sessions: Annotated[Count, _doc("Sessions it serves at once")] = 8
+    synth_slice_len: Annotated[int, Meta(ge=1, le=250), _doc("Pictures an answer, if the client does not say")] = 8
+    synth_pipeline: Annotated[int, Meta(ge=1, le=64), _doc("Sound messages that may be on their way at once")] = 4
+    synth_jpeg_quality: Annotated[int, Meta(ge=1, le=100), _doc("Quality of the pictures it sends")] = 90
+
     # media
     prebuffer_ms: Annotated[int, Meta(ge=0, le=480), _doc("Speech buffered before a turn starts to play, ms")] = 80
     video_codec: Annotated[
@@ -234,6 +287,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # limits
     max_body_bytes: Annotated[int, Meta(ge=1024), _doc("Largest JSON body accepted, bytes")] = 262_144
     max_audio_bytes: Annotated[int, Meta(ge=1024), _doc("Largest recording accepted as a file, bytes")] = 15_000_000
+    max_avatar_image_bytes: Annotated[int, Meta(ge=1024), _doc("Largest picture for an avatar, bytes")] = 10_000_000
+    max_avatar_video_bytes: Annotated[int, Meta(ge=1024), _doc("Largest video for an avatar, bytes")] = 200_000_000
     max_text_chars: Annotated[int, Meta(ge=1), _doc("Longest text of one speak or chat, characters")] = 4000
 
     def public_base(self) -> str:
