@@ -68,11 +68,12 @@ def _least_ms(adapter: ModelAdapter, avatar: AvatarState, count: int) -> float:
     streams = [adapter.open_stream(avatar) for _ in range(count)]
     out = np.empty(i420_shape(avatar.width, avatar.height), np.uint8)
     rng = np.random.default_rng(0)
-    least, warm, since_frame_s, measured_s = float("inf"), False, 0.0, 0.0
+    least, warm, since_frame_s, measured_s, pose = float("inf"), False, 0.0, 0.0, 0
     for _ in range(_PASSES * (1 + (adapter.chunk_ms + adapter.lookahead_ms) // FRAME_MS)):
         chunk = AudioChunk(rng.integers(-8000, 8000, MODEL_SAMPLES, np.int16), MODEL_RATE)
         began = time.perf_counter()
-        frames = _pass(adapter, streams, chunk, out)
+        frames = _pass(adapter, streams, chunk, (pose, avatar.idle_frames), out)
+        pose += frames // count
         since_frame_s += time.perf_counter() - began
         if not frames:
             continue
@@ -88,14 +89,15 @@ def _least_ms(adapter: ModelAdapter, avatar: AvatarState, count: int) -> float:
     return least
 
 
-def _pass(adapter: ModelAdapter, streams: Sequence[Any], chunk: AudioChunk, out: Any) -> int:
-    """One chunk for each stream; how many frames were drawn."""
+def _pass(adapter: ModelAdapter, streams: Sequence[Any], chunk: AudioChunk, at: tuple[int, int], out: Any) -> int:
+    """One chunk for each stream, drawn at (pose, of the idle loop's poses) and on; how many frames were drawn."""
+    pose, idle_frames = at
     work = [(adapter.extract_features(chunk, stream), stream) for stream in streams]
     if len(work) > 1 and isinstance(adapter, BatchingAdapter):
         found = adapter.infer_batch(work)
     else:
         found = [adapter.infer(features, stream) for features, stream in work]
     for stream, predictions in zip(streams, found, strict=True):
-        for prediction in predictions:
-            adapter.compose_frame(stream, 0, prediction, out)
+        for number, prediction in enumerate(predictions):
+            adapter.compose_frame(stream, (pose + number) % idle_frames, prediction, out)
     return sum(map(len, found))
