@@ -25,7 +25,7 @@ Colour = tuple[int, int, int]
 _SKIN, _SHADE, _BLUSH = (150, 186, 240), (122, 156, 220), (128, 140, 240)
 _HAIR, _HAIR_DARK, _HAIR_LIGHT = (52, 62, 118), (40, 47, 92), (84, 104, 172)
 _INK = (44, 40, 62)
-_LIP_UPPER, _LIP, _LIP_LINE = (91, 88, 181), (104, 100, 206), (62, 54, 132)
+_LIP_UPPER, _LIP, _LIP_LINE = (80, 76, 164), (104, 100, 206), (62, 54, 132)
 _CLOTH, _CLOTH_DARK, _SHIRT = (128, 104, 46), (106, 84, 34), (238, 240, 244)
 
 
@@ -253,8 +253,8 @@ def _nose(sheet: Sheet) -> None:
 def _mouth(sheet: Sheet) -> None:
     upper = curve([(226, 317), (240, 313), (250, 309.5), (256, 312), (262, 309.5), (272, 313), (286, 317)])
     line = curve([(286, 317), (272, 319.5), (256, 321), (240, 319.5), (226, 317)])
-    lower = curve([(286, 317), (277, 330.5), (266, 336), (256, 337), (246, 336), (235, 330.5), (226, 317)])
-    sheet.soft(oval((256, 345), (18, 4)), _SHADE, 0.7, 3)
+    lower = curve([(286, 317), (276, 329), (264, 333.5), (256, 334), (248, 333.5), (236, 329), (226, 317)])
+    sheet.soft(oval((256, 345), (24, 6)), (104, 138, 206), 1.0, 3)
     sheet.fill(np.concatenate([upper, line]), _LIP_UPPER)
     sheet.fill(np.concatenate([line[::-1], lower]), _LIP)
     sheet.ellipse((256, 328.5), (10, 2.8), (138, 136, 226))
