@@ -35,11 +35,18 @@ class CreateSession(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UserId | None = None
 
 
+class SwitchBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Another face for a live session (ours)."""
+
+    avatar_id: Name
+    model: Name | None = None
+
+
 class SessionStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was done with a session. `generation` (ours) numbers the turn that begins, or the silence."""
 
     session_id: str
-    status: Literal["created", "ready", "queued", "interrupted", "noted", "closed"]
+    status: Literal["created", "ready", "queued", "interrupted", "noted", "switching", "closed"]
     generation: int = 0
 
 

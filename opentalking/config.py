@@ -193,6 +193,81 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 5.0
     avatar_build_timeout_s: Annotated[Seconds, _doc("Time to make an avatar of an upload, seconds")] = 180.0
     torch_device: Annotated[str, _doc("Device for neural models: auto, cpu, cuda:0")] = "auto"
+    quicktalk_asset_root: Annotated[
+        str, _doc("Folder of QuickTalk's files, with checkpoints/ in it; empty: quicktalk in models_dir")
+    ] = ""
+    quicktalk_threads: Annotated[Count, _doc("Threads of QuickTalk's networks where they run on the CPU")] = 1
+    wav2lip_backend: Annotated[
+        Literal["local", "omnirt"],
+        _doc("Where wav2lip runs: local, in the inference process; omnirt, on another machine"),
+    ] = "local"
+    wav2lip_checkpoint: Annotated[
+        str, _doc("Weights of wav2lip (.pth, of 96, 256 or 384 pixels); empty: the best that is in models_dir")
+    ] = ""
+    wav2lip_batch_size: Annotated[Count, _doc("Frames that wav2lip paints in one pass, of all sessions")] = 8
+    wav2lip_cpu_threads: Annotated[
+        Count,
+        _doc("Threads of wav2lip on the CPU; several that wait for each other on busy cores are slower than one"),
+    ] = 1
+    wav2lip_precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        _doc("Arithmetic of wav2lip; auto: half precision on CUDA, single on the CPU"),
+    ] = "auto"
+    wav2lip_compile: Annotated[bool, _doc("Compile wav2lip's network on CUDA; it starts later and runs faster")] = True
+    wav2lip_pads: Annotated[
+        str, _doc("Pixels added to a face that wav2lip found in a picture: top,bottom,left,right")
+    ] = "0,10,0,0"
+    wav2lip_max_reference_frames: Annotated[
+        int, Meta(ge=1, le=1500), _doc("Frames of an avatar's clip that wav2lip uses")
+    ] = 125
+    wav2lip_postprocess_mode: Annotated[
+        Literal["easy_improved", "opentalking_improved", "basic", "easy_enhanced"],
+        _doc("How wav2lip's mouth is laid into the picture; easy_enhanced is refused, for it needs GFPGAN"),
+    ] = "easy_improved"
+    wav2lip_easy_mask_dilation: Annotated[
+        float, Meta(ge=1, le=8), _doc("easy_improved: height of the mouth's patch, in heights of the lips")
+    ] = 2.5
+    wav2lip_easy_mask_feathering: Annotated[
+        float, Meta(ge=0, le=10), _doc("easy_improved: soft border of the patch, in tenths of the mouth's width")
+    ] = 2.0
+
+    # faces that another machine draws
+    musetalk_backend: Annotated[Literal["omnirt"], _doc("Where musetalk runs")] = "omnirt"
+    flashtalk_backend: Annotated[
+        Literal["omnirt", "direct_ws"], _doc("Where flashtalk runs; direct_ws: FLASHTALK_WS_URL")
+    ] = "omnirt"
+    flashhead_backend: Annotated[
+        Literal["omnirt", "direct_ws"], _doc("Where flashhead runs; direct_ws: FLASHHEAD_WS_URL")
+    ] = "direct_ws"
+    omnirt_endpoint: Annotated[
+        str, _doc("Machine that draws faces (OmniRT or `opentalking synth-server`), e.g. http://gpu-box:8765")
+    ] = ""
+    omnirt_api_key: Annotated[str, _doc("Key for that machine")] = ""
+    omnirt_audio2video_path_template: Annotated[str, _doc("Path of a model's WebSocket there")] = (
+        "/v1/audio2video/{model}"
+    )
+    omnirt_audio2video_models_path: Annotated[str, _doc("Path of its list of models")] = "/v1/audio2video/models"
+    flashtalk_ws_url: Annotated[str, _doc("A flashtalk server's own WebSocket, e.g. ws://gpu-box:8765")] = ""
+    flashhead_ws_url: Annotated[str, _doc("A flashhead server's own WebSocket")] = ""
+    flashhead_model: Annotated[str, _doc("Name by which that server knows its model")] = "soulx-flashhead-1.3b"
+    direct_ws_api_key: Annotated[str, _doc("Key for FLASHTALK_WS_URL and FLASHHEAD_WS_URL")] = ""
+    remote_open_timeout_s: Annotated[
+        float, Meta(gt=0, le=600), _doc("Time for a connection to such a machine and for its first answer, seconds")
+    ] = 30.0
+    remote_reply_timeout_s: Annotated[
+        float, Meta(gt=0, le=600), _doc("Time for each further answer; then the turn is lost, seconds")
+    ] = 30.0
+
+    # drawing faces for others: opentalking synth-server
+    synth_host: Annotated[str, _doc("Address the synth-server listens on")] = "127.0.0.1"
+    synth_port: Annotated[Port, _doc("Its port; 0: any free")] = 8765
+    synth_token: Annotated[str, _doc("Key that clients must bring; empty: none is asked for")] = ""
+    synth_model: Annotated[str, _doc("Model it serves, which must run locally")] = "portrait"
+    synth_names: Annotated[str, _doc("Comma-separated names it serves it under; empty: the model's own")] = ""
+    synth_max_sessions: Annotated[Count, _doc("Sessions it serves at once")] = 8
+    synth_slice_len: Annotated[int, Meta(ge=1, le=250), _doc("Pictures an answer, if the client does not say")] = 8
+    synth_pipeline: Annotated[int, Meta(ge=1, le=64), _doc("Sound messages that may be on their way at once")] = 4
+    synth_jpeg_quality: Annotated[int, Meta(ge=1, le=100), _doc("Quality of the pictures it sends")] = 90
 
     # media
     prebuffer_ms: Annotated[int, Meta(ge=0, le=480), _doc("Speech buffered before a turn starts to play, ms")] = 80

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from api.route import Route
-from api.routes import avatars, catalog, conversation, events, health, metrics, microphone, page, seen, sessions, webrtc
+from api.routes import (
+    avatars,
+    catalog,
+    conversation,
+    events,
+    health,
+    metrics,
+    microphone,
+    page,
+    seen,
+    sessions,
+    switching,
+    webrtc,
+)
 
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
+    *switching.ROUTES,
     *conversation.ROUTES,
     *microphone.ROUTES,
     *webrtc.ROUTES,

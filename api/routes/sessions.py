@@ -21,7 +21,7 @@ from opentalking.types import FPS
 
 async def create(request: web.Request, body: CreateSession) -> SessionStatus:
     store, settings = request.app[STORE], request.app[SETTINGS]
-    bundle = await _bundle(request, body.avatar_id)
+    bundle = await bundle_of(request, body.avatar_id)
     model = body.model or settings.default_model or bundle.manifest.model_type
     async with request.app[ADMISSION]:
         workers, sessions = await asyncio.gather(store.workers(), store.list_sessions())
@@ -55,7 +55,8 @@ async def create(request: web.Request, body: CreateSession) -> SessionStatus:
     return SessionStatus(session.session_id, "created")
 
 
-async def _bundle(request: web.Request, avatar_id: str) -> Bundle:
+async def bundle_of(request: web.Request, avatar_id: str) -> Bundle:
+    """The avatar of that id. Raises ApiError 404 or 400."""
     try:
         return await asyncio.to_thread(find_avatar, request.app[SETTINGS], avatar_id)
     except AvatarNotFound as error:

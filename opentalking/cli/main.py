@@ -19,6 +19,7 @@ _COMMANDS = {
     "avatar": "make an avatar of a photo or a short video, list and delete them",
     "bench": "measure latencies, frame rate and CPU",
     "redis": "send commands to this node's Redis, like redis-cli",
+    "synth-server": "serve a face of this machine to others",
 }
 USAGE_ERROR = 2
 
@@ -28,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"opentalking {opentalking.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, sentence in _COMMANDS.items():
-        module = import_module(f"opentalking.cli.commands.{name}")
+        module = import_module(f"opentalking.cli.commands.{name.replace('-', '_')}")
         one = commands.add_parser(name, help=sentence, description=(module.__doc__ or sentence).strip())
         one.formatter_class = argparse.RawDescriptionHelpFormatter
         module.arguments(one)

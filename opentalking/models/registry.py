@@ -11,7 +11,21 @@ from opentalking.models.adapter import ModelAdapter, ModelError
 from opentalking.plugins import PluginError, load_class, with_plugins
 
 _ADAPTERS: dict[str, dict[str, str]] = {
+    "flashhead": {
+        "direct_ws": "opentalking.models.remote.adapter:flashhead_direct",
+        "omnirt": "opentalking.models.remote.adapter:flashhead_omnirt",
+    },
+    "flashtalk": {
+        "direct_ws": "opentalking.models.remote.adapter:flashtalk_direct",
+        "omnirt": "opentalking.models.remote.adapter:flashtalk_omnirt",
+    },
+    "musetalk": {"omnirt": "opentalking.models.remote.adapter:musetalk_omnirt"},
     "portrait": {"local": "opentalking.models.portrait.adapter:PortraitAdapter"},
+    "quicktalk": {"local": "opentalking.models.quicktalk.adapter:QuickTalkAdapter"},
+    "wav2lip": {
+        "local": "opentalking.models.wav2lip.adapter:Wav2LipAdapter",
+        "omnirt": "opentalking.models.remote.adapter:wav2lip_omnirt",
+    },
 }
 
 

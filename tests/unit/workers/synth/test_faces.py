@@ -1,0 +1,83 @@
+"""Pictures that clients send: what is refused, what is kept, and for how long."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from opentalking.avatars import AvatarError
+from opentalking.models.remote.wire import Opening
+from tests.support.mirror import MirrorAdapter
+from workers.synth.faces import KEPT, Faces, picture_size
+
+
+def picture(kind: str = ".png", level: int = 90, width: int = 96, height: int = 64) -> bytes:
+    return bytes(cv2.imencode(kind, np.full((height, width, 3), level, np.uint8))[1].tobytes())
+
+
+def manifests(folder: Path) -> list[str]:
+    """Of the faces that are prepared."""
+    return [path.read_text() for path in folder.glob("*/manifest.json")]
+
+
+@pytest.mark.parametrize(("kind", "name"), [(".png", "png"), (".jpg", "jpg")])
+def test_the_header_tells_what_and_how_large_it_is(kind: str, name: str) -> None:
+    assert picture_size(picture(kind, width=96, height=64)) == (name, 96, 64)
+
+
+def test_a_bomb_is_refused_before_it_is_decoded() -> None:
+    bomb = picture()[:16] + struct.pack(">II", 60_000, 60_000) + picture()[24:]
+    with pytest.raises(AvatarError, match="60000x60000 pixels; up to 16 megapixels are taken"):
+        picture_size(bomb)
+
+
+@pytest.mark.parametrize("raw", [b"", b"GIF89a", b"\xff\xd8\xff", b"\xff\xd8" + bytes(40)])
+def test_what_is_no_picture_is_refused(raw: bytes) -> None:
+    with pytest.raises(AvatarError, match=r"neither PNG nor JPEG|a damaged JPEG"):
+        picture_size(raw)
+
+
+async def test_a_face_is_drawn_at_the_size_that_was_asked_for_or_at_its_own(tmp_path: Path) -> None:
+    faces = Faces(MirrorAdapter(), tmp_path)
+    _, asked = await faces.take(Opening(ref_image=picture(), width=128, height=256))
+    _, own = await faces.take(Opening(ref_image=picture(width=97, height=64)))
+    assert (asked.width, asked.height) == (128, 256)
+    assert (own.width, own.height) == (96, 64)
+
+
+@pytest.mark.parametrize(("width", "height"), [(32, 32), (4096, 4096)])
+async def test_sizes_that_are_not_drawn_are_refused(tmp_path: Path, width: int, height: int) -> None:
+    with pytest.raises(AvatarError, match=f"pictures of {width}x{height} are not drawn"):
+        await Faces(MirrorAdapter(), tmp_path).take(Opening(ref_image=picture(), width=width, height=height))
+
+
+async def test_a_refused_picture_leaves_nothing_and_names_no_folder_of_ours(tmp_path: Path) -> None:
+    class Picky(MirrorAdapter):
+        def load_avatar(self, path: Path) -> None:  # type: ignore[override]
+            raise AvatarError(f"{path.name}/reference.png: no face found")
+
+    with pytest.raises(AvatarError, match=r"^reference\.png: no face found$"):
+        await Faces(Picky(), tmp_path).take(Opening(ref_image=picture(), width=64, height=64))
+    assert manifests(tmp_path) == []
+
+
+async def test_paths_of_the_clients_manifest_are_not_written(tmp_path: Path) -> None:
+    metadata = {"source_video": "/etc/passwd", "portrait": {"teeth": "flat"}}
+    await Faces(MirrorAdapter(), tmp_path).take(Opening(ref_image=picture(), metadata=metadata))
+    (manifest,) = manifests(tmp_path)
+    assert "passwd" not in manifest and "flat" in manifest
+
+
+async def test_the_last_few_faces_that_nobody_uses_are_kept_and_those_in_use(tmp_path: Path) -> None:
+    faces = Faces(MirrorAdapter(), tmp_path)
+    used, avatar = await faces.take(Opening(ref_image=picture(level=1)))
+    for level in range(2, 2 + KEPT + 2):
+        key, _ = await faces.take(Opening(ref_image=picture(level=level)))
+        faces.leave(key)
+    assert len(manifests(tmp_path)) == KEPT + 1
+    again, same = await faces.take(Opening(ref_image=picture(level=1)))
+    assert (again, same) == (used, avatar)

@@ -1,0 +1,115 @@
+"""Avatars of the pictures that clients send: checked, written as a bundle, prepared once, and kept for a while.
+
+A client of the original protocol connects anew after every interruption, so the last few faces stay prepared. Nothing
+is read from a path that a client names, and the folder goes with the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import shutil
+from collections import OrderedDict
+from pathlib import Path
+
+from opentalking.avatars import AvatarError
+from opentalking.models.adapter import AvatarState, ModelAdapter
+from opentalking.models.remote.adapter import TOLD_METADATA
+from opentalking.models.remote.wire import Opening
+from opentalking.types import FPS, MODEL_RATE
+
+KEPT = 4  # faces that nobody uses at the moment
+MOST_PIXELS = 16_000_000  # of a picture that is sent; decoded it takes 48 MB
+MOST_DRAWN_PIXELS = 2048 * 2048
+SMALLEST_SIDE = 64
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]", re.DOTALL)
+
+
+class Faces:
+    """`take` and `leave` a face; `folder` is ours alone."""
+
+    def __init__(self, adapter: ModelAdapter, folder: Path) -> None:
+        self._adapter = adapter
+        self._folder = folder
+        self._prepared: OrderedDict[str, AvatarState] = OrderedDict()  # the one that was used last at the end
+        self._users: dict[str, int] = {}
+        self._preparing = asyncio.Lock()
+
+    async def take(self, opening: Opening) -> tuple[str, AvatarState]:
+        """The face of this opening, and the key to leave it by. Raises AvatarError: no picture, no face, too large."""
+        key = _key(opening)
+        async with self._preparing:
+            if key not in self._prepared:
+                self._prepared[key] = await asyncio.to_thread(self._prepare, key, opening)
+            self._prepared.move_to_end(key)
+            self._users[key] = self._users.get(key, 0) + 1
+            return key, self._prepared[key]
+
+    def leave(self, key: str) -> None:
+        """A session does not use it any more."""
+        self._users[key] -= 1
+        unused = [key for key in self._prepared if not self._users.get(key)]
+        for old in unused[: max(0, len(unused) - KEPT)]:
+            del self._prepared[old]
+            self._users.pop(old, None)
+            shutil.rmtree(self._folder / old, ignore_errors=True)
+
+    def _prepare(self, key: str, opening: Opening) -> AvatarState:
+        kind, width, height = picture_size(opening.ref_image)
+        drawn = ((opening.width or width) & ~1, (opening.height or height) & ~1)
+        if min(*drawn) < SMALLEST_SIDE or drawn[0] * drawn[1] > MOST_DRAWN_PIXELS:
+            raise AvatarError(f"pictures of {drawn[0]}x{drawn[1]} are not drawn: 64 a side to 2048x2048 are")
+        bundle = self._folder / key
+        bundle.mkdir(parents=True, exist_ok=True)
+        manifest = {
+            "id": key,
+            "model_type": self._adapter.model_type,
+            "fps": FPS,
+            "sample_rate": MODEL_RATE,
+            "width": drawn[0],
+            "height": drawn[1],
+            "version": "1.0",
+            "metadata": {name: value for name, value in opening.metadata.items() if name in TOLD_METADATA},
+        }
+        (bundle / f"reference.{kind}").write_bytes(opening.ref_image)
+        (bundle / "manifest.json").write_text(json.dumps(manifest))
+        try:
+            return self._adapter.load_avatar(bundle)
+        except BaseException as error:
+            shutil.rmtree(bundle, ignore_errors=True)
+            if isinstance(error, AvatarError):  # it speaks of a folder that the client knows nothing of
+                raise AvatarError(str(error).replace(f"{key}/", "")) from None
+            raise
+
+
+def _key(opening: Opening) -> str:
+    digest = hashlib.sha256(opening.ref_image)
+    digest.update(json.dumps([opening.width, opening.height, opening.metadata], sort_keys=True).encode())
+    return digest.hexdigest()[:32]
+
+
+def picture_size(raw: bytes) -> tuple[str, int, int]:
+    """("png" or "jpg", width, height) as the header says, nothing decoded. Raises AvatarError."""
+    if raw.startswith(_PNG) and raw[12:16] == b"IHDR":
+        kind, width, height = "png", int.from_bytes(raw[16:20]), int.from_bytes(raw[20:24])
+    elif raw.startswith(b"\xff\xd8"):
+        kind, (width, height) = "jpg", _jpeg_size(raw)
+    else:
+        raise AvatarError("the reference picture is neither PNG nor JPEG")
+    if not 0 < width * height <= MOST_PIXELS:
+        limit = MOST_PIXELS // 1_000_000
+        raise AvatarError(f"the reference picture has {width}x{height} pixels; up to {limit} megapixels are taken")
+    return kind, width, height
+
+
+def _jpeg_size(raw: bytes) -> tuple[int, int]:
+    """From the frame header, which follows segments that say how long they are."""
+    at = 2
+    while at + 9 <= len(raw) and raw[at] == 0xFF:
+        if _JPEG_FRAME.match(raw, at):
+            return int.from_bytes(raw[at + 7 : at + 9]), int.from_bytes(raw[at + 5 : at + 7])
+        at += 2 + int.from_bytes(raw[at + 2 : at + 4])
+    raise AvatarError("the reference picture is a damaged JPEG")
