@@ -115,7 +115,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
 
 def test_the_packaged_avatars_are_complete() -> None:
     folder = avatars_dir(Settings())
-    assert [bundle.id for bundle in list_bundles(folder)] == ["drawn", "presenter"]
+    assert [bundle.id for bundle in list_bundles(folder)] == ["drawn", "ingrid", "presenter", "samuel"]
     for bundle in list_bundles(folder):
         assert find_bundle(folder, bundle.id) == bundle
         picture = cv2.imread(str(bundle.reference))
