@@ -223,8 +223,9 @@ async def test_another_face_is_seen_at_the_browser_told_and_the_ring_before_remo
 
 
 async def test_a_face_that_came_while_nobody_looked_is_what_the_first_browser_sees(
-    stage: StageSession, store: Store, tmp_path: Path
+    stage: StageSession, held_up: HeldUp, store: Store, tmp_path: Path
 ) -> None:
+    held_up.release.set()
     stage.board.raise_generation(await store.next_generation(SID))
     speak(tmp_path / "node" / SID, 3)  # into a ring that nobody will ever play
     face = another(tmp_path, 1)
