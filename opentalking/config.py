@@ -175,18 +175,63 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # faces
     avatars_dir: Annotated[str, _doc("Folder of avatar bundles; empty: the packaged ones")] = ""
+    custom_avatars_dir: Annotated[str, _doc("Folder of the avatars that people make; empty: avatars in run_dir")] = ""
     default_avatar: Annotated[str, _doc("Avatar the page starts with")] = "presenter"
     default_model: Annotated[str, _doc("Model of a session that names none; empty: the avatar's own")] = ""
     models_dir: Annotated[
         str, _doc("Folder of downloaded weights: wav2lip/, quicktalk/ in it are looked for by name")
     ] = "./models"
     model_plugins: Annotated[str, _doc("Further models, comma-separated name=module:Class")] = ""
+    avatar_max_width: Annotated[
+        int, Meta(ge=256, le=2048), _doc("Widest picture of an avatar that is made, pixels")
+    ] = 720
+    avatar_max_height: Annotated[
+        int, Meta(ge=256, le=2048), _doc("Highest picture of an avatar that is made, pixels")
+    ] = 1280
+    avatar_video_s: Annotated[
+        float, Meta(ge=0.5, le=5.0), _doc("So much of a video becomes an avatar's frames, at most, seconds")
+    ] = 5.0
+    avatar_build_timeout_s: Annotated[Seconds, _doc("Time to make an avatar of an upload, seconds")] = 180.0
     torch_device: Annotated[str, _doc("Device for neural models: auto, cpu, cuda:0")] = "auto"
+    quicktalk_asset_root: Annotated[
+        str, _doc("Folder of QuickTalk's files, with checkpoints/ in it; empty: quicktalk in models_dir")
+    ] = ""
+    quicktalk_threads: Annotated[Count, _doc("Threads of QuickTalk's networks where they run on the CPU")] = 1
+    wav2lip_backend: Annotated[
+        Literal["local", "omnirt"],
+        _doc("Where wav2lip runs: local, in the inference process; omnirt, on another machine"),
+    ] = "local"
+    wav2lip_checkpoint: Annotated[
+        str, _doc("Weights of wav2lip (.pth, of 96, 256 or 384 pixels); empty: the best that is in models_dir")
+    ] = ""
+    wav2lip_batch_size: Annotated[Count, _doc("Frames that wav2lip paints in one pass, of all sessions")] = 8
+    wav2lip_cpu_threads: Annotated[
+        Count,
+        _doc("Threads of wav2lip on the CPU; several that wait for each other on busy cores are slower than one"),
+    ] = 1
+    wav2lip_precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        _doc("Arithmetic of wav2lip; auto: half precision on CUDA, single on the CPU"),
+    ] = "auto"
+    wav2lip_compile: Annotated[bool, _doc("Compile wav2lip's network on CUDA; it starts later and runs faster")] = True
+    wav2lip_pads: Annotated[
+        str, _doc("Pixels added to a face that wav2lip found in a picture: top,bottom,left,right")
+    ] = "0,10,0,0"
+    wav2lip_max_reference_frames: Annotated[
+        int, Meta(ge=1, le=1500), _doc("Frames of an avatar's clip that wav2lip uses")
+    ] = 125
+    wav2lip_postprocess_mode: Annotated[
+        Literal["easy_improved", "opentalking_improved", "basic", "easy_enhanced"],
+        _doc("How wav2lip's mouth is laid into the picture; easy_enhanced is refused, for it needs GFPGAN"),
+    ] = "easy_improved"
+    wav2lip_easy_mask_dilation: Annotated[
+        float, Meta(ge=1, le=8), _doc("easy_improved: height of the mouth's patch, in heights of the lips")
+    ] = 2.5
+    wav2lip_easy_mask_feathering: Annotated[
+        float, Meta(ge=0, le=10), _doc("easy_improved: soft border of the patch, in tenths of the mouth's width")
+    ] = 2.0
 
     # faces that another machine draws
-    wav2lip_backend: Annotated[Literal["local", "omnirt"], _doc("Where wav2lip runs: here, or on OMNIRT_ENDPOINT")] = (
-        "local"
-    )
     musetalk_backend: Annotated[Literal["omnirt"], _doc("Where musetalk runs")] = "omnirt"
     flashtalk_backend: Annotated[
         Literal["omnirt", "direct_ws"], _doc("Where flashtalk runs; direct_ws: FLASHTALK_WS_URL")
@@ -242,6 +287,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # limits
     max_body_bytes: Annotated[int, Meta(ge=1024), _doc("Largest JSON body accepted, bytes")] = 262_144
     max_audio_bytes: Annotated[int, Meta(ge=1024), _doc("Largest recording accepted as a file, bytes")] = 15_000_000
+    max_avatar_image_bytes: Annotated[int, Meta(ge=1024), _doc("Largest picture for an avatar, bytes")] = 10_000_000
+    max_avatar_video_bytes: Annotated[int, Meta(ge=1024), _doc("Largest video for an avatar, bytes")] = 200_000_000
     max_text_chars: Annotated[int, Meta(ge=1), _doc("Longest text of one speak or chat, characters")] = 4000
 
     def public_base(self) -> str:

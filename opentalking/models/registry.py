@@ -21,7 +21,11 @@ _ADAPTERS: dict[str, dict[str, str]] = {
     },
     "musetalk": {"omnirt": "opentalking.models.remote.adapter:musetalk_omnirt"},
     "portrait": {"local": "opentalking.models.portrait.adapter:PortraitAdapter"},
-    "wav2lip": {"omnirt": "opentalking.models.remote.adapter:wav2lip_omnirt"},
+    "quicktalk": {"local": "opentalking.models.quicktalk.adapter:QuickTalkAdapter"},
+    "wav2lip": {
+        "local": "opentalking.models.wav2lip.adapter:Wav2LipAdapter",
+        "omnirt": "opentalking.models.remote.adapter:wav2lip_omnirt",
+    },
 }
 
 

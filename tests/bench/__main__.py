@@ -2,9 +2,9 @@
 
 Conditions: a whole node under supervisord on this machine; language model and voice are stand-ins of fixed delay (their
 delays are subtracted where the key says own_). Receivers are aiortc clients on the same machine that count packets by
-their headers; only where sound and picture are the figure (interruptions, skew) one of them decodes. Faces are the
-default one, but for the session that is watched: its picture mirrors its sound. What is spoken is answered by another
-node, with nothing but its offline defaults (spoken.py).
+their headers; only where sound and picture are the figure (interruptions, skew, lips) one of them decodes. Faces are
+the default one, but for the session that is watched: its picture mirrors its sound. What is spoken is answered by
+another node, with nothing but its offline defaults (spoken.py).
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from ..support.client import count_only
 from ..support.llm_server import LLMServer
 from ..support.node import MIRROR, TONE, Node
 from ..support.spoken import RECORDINGS
-from . import measures, ring, skew, spoken
+from . import lipsync, measures, ring, skew, spoken
 from .interruption import interruption
 
 CACHE = Path("~/.cache/opentalking-bench").expanduser()
 SESSIONS = (1, 4, 8)
 LLM_DELAY_MS = 100
 TTS_DELAY_MS = 80
+DEFAULT_AVATAR = "presenter"
 
 PROMISES: dict[str, tuple[str, float]] = {
     "own_latency_p95_ms": ("<=", 60),
@@ -46,6 +47,7 @@ PROMISES: dict[str, tuple[str, float]] = {
     **{f"fps_{n}": (">=", 24.8) for n in SESSIONS},
     "eos_to_first_frame_p50_ms": ("<=", 1000),
     "barge_in_pause_p99_ms": ("<=", 40),
+    **{f"lipsync_{figure}.{DEFAULT_AVATAR}": bound for figure, bound in lipsync.GATES.items()},
 }
 
 
@@ -60,10 +62,14 @@ class Effort:
     skew_s: float
     spoken: int
     coughs: int
+    lip_texts: int
+    every_avatar: bool
 
 
-FULL = Effort(turns=60, connects=10, cuts=100, steady_s=20, skew_s=60, spoken=32, coughs=60)
-QUICK = Effort(turns=6, connects=2, cuts=3, steady_s=2, skew_s=1, spoken=2, coughs=2)
+FULL = Effort(
+    turns=60, connects=10, cuts=100, steady_s=20, skew_s=60, spoken=32, coughs=60, lip_texts=2, every_avatar=True
+)
+QUICK = Effort(turns=6, connects=2, cuts=3, steady_s=2, skew_s=1, spoken=2, coughs=2, lip_texts=1, every_avatar=False)
 
 
 async def run(effort: Effort, ring_quick: bool) -> dict[str, Any]:
@@ -97,6 +103,10 @@ async def run(effort: Effort, ring_quick: bool) -> dict[str, Any]:
                 figures |= found
             figures["interrupt_stale_samples"] = stale
             figures |= await skew.measure(node, effort.skew_s)
+            for avatar in await lipsync.avatars(node.base) if effort.every_avatar else [DEFAULT_AVATAR]:
+                natural = lipsync.NATURAL if effort.every_avatar else ()
+                found, _ = await lipsync.measure(node.base, avatar, lipsync.TEXTS[: effort.lip_texts], natural)
+                figures |= found
             figures |= measures.memory(node)
     return figures | await spoken.measure(effort.spoken, effort.coughs)
 

@@ -30,6 +30,7 @@ KEYS = {
     "eos_to_first_frame_p95_ms",
     *(f"eos_to_{stage}_p50_ms" for stage in ("vad_decision", "stt_final", "turn_committed", "first_rtp")),
     "barge_in_pause_p99_ms",
+    *(f"lipsync_{figure}.presenter" for figure in ("offset_ms", "corr_envelope", "corr_jaw", "closures", "control")),
     "wer_offline",
     *(f"rss_mb.{process}" for process in ("api", "speech-0", "inference-0", "rtc-0")),
 }

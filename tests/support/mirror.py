@@ -71,6 +71,8 @@ class MirrorAdapter:
         """Nothing is slow the first time."""
 
     def extract_features(self, chunk: AudioChunk | None, stream: MirrorAvatar) -> AudioChunk | None:
+        if chunk is not None and chunk.sample_rate != MODEL_RATE:
+            raise ValueError(f"the mirror hears {MODEL_RATE} Hz, not {chunk.sample_rate}")
         return chunk
 
     def infer(self, features: AudioChunk | None, stream: MirrorAvatar) -> list[tuple[int, int, int]]:

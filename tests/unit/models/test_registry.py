@@ -9,7 +9,7 @@ from opentalking.models.adapter import ModelError
 from opentalking.models.portrait.adapter import PortraitAdapter
 from opentalking.models.registry import create_adapter, list_models, model_backend
 
-PACKAGED = ["flashhead", "flashtalk", "musetalk", "portrait", "wav2lip"]
+PACKAGED = ["flashhead", "flashtalk", "musetalk", "portrait", "quicktalk", "wav2lip"]
 
 
 def test_a_plugin_is_a_model_like_the_packaged_ones() -> None:
