@@ -1,4 +1,4 @@
-"""Remote models loaded, each with a server on this machine: as the conformance tests of all faces take them."""
+"""Remote models, loaded, each with a stand-in of the original's server: for the conformance tests of all faces."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import numpy as np
 from opentalking.avatars.bundle import PACKAGED
 from opentalking.config import Settings
 from opentalking.models.adapter import ModelAdapter
-from opentalking.models.portrait.adapter import PortraitAdapter
 from opentalking.models.remote.adapter import RemoteAdapter
 
 from .late import LateDriver
 from .strict_server import StrictServer
-from .synth import SynthThread
 
 
 @contextlib.contextmanager
@@ -36,18 +34,6 @@ def flashhead_elsewhere(folder: Path) -> Iterator[ModelAdapter]:
     server.start()
     settings = Settings(flashhead_ws_url=f"ws://{server.address}/v1/audio2video/flashhead")
     with _used(RemoteAdapter("flashhead", "direct_ws", settings)) as adapter:
-        yield adapter
-    server.stop()
-
-
-@contextlib.contextmanager
-def musetalk_elsewhere(folder: Path) -> Iterator[ModelAdapter]:
-    """Over our own server, which draws the portrait."""
-    portrait = PortraitAdapter(cache_dir=folder / "cache")
-    portrait.load_model("cpu")
-    server = SynthThread(portrait, folder / "faces", synth_names="musetalk", synth_max_sessions=64)
-    server.start()
-    with _used(RemoteAdapter("musetalk", "omnirt", Settings(omnirt_endpoint=server.base))) as adapter:
         yield adapter
     server.stop()
 

@@ -24,6 +24,7 @@ from opentalking.models.wav2lip.adapter import Wav2LipAdapter
 from opentalking.types import MODEL_RATE, MODEL_SAMPLES, AudioChunk
 from tests.support.mirror import MirrorAdapter
 from tests.support.quicktalk_files import write_files
+from tests.support.remote_models import flashhead_elsewhere, flashtalk_elsewhere
 from tests.support.synth import SynthThread
 from tests.support.wav2lip_weights import write_random_checkpoint
 from tests.unit.models.driver import Driver
@@ -92,6 +93,8 @@ CASES = (
     Case("portrait", ("portrait",), _portrait),
     Case("quicktalk", ("quicktalk",), _quicktalk),
     Case("wav2lip", ("wav2lip",), _wav2lip, tolerance=2),
-    Case("remote", ("flashhead", "flashtalk", "musetalk"), _remote),
+    Case("flashhead", ("flashhead",), flashhead_elsewhere),
+    Case("flashtalk", ("flashtalk",), flashtalk_elsewhere),
+    Case("musetalk", ("musetalk",), _remote),
     Case("mirror", (), _mirror),
 )
