@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run down test lint prove bench clean
+.PHONY: help run down test lint prove bench train-visemes clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -24,6 +24,7 @@ help:
 	@echo "make lint    ruff and mypy alone"
 	@echo "make prove   the ring's long runs and deaths alone, with their counts"
 	@echo "make bench   measure; writes bench.json"
+	@echo "make train-visemes  make the CPU face's ear anew, from synthesised speech, and measure it"
 	@echo "make clean   remove $(VENV), caches and logs"
 
 run: $(VENV)/.installed
@@ -46,6 +47,15 @@ prove: $(VENV)/.installed-dev
 bench: $(VENV)/.installed
 	@exec $(BIN)/opentalking bench $(BENCH)
 
+# The viseme net of the CPU face: training writes opentalking/models/portrait/data/viseme_net.npz (docs/visemes.md).
+# The voices are Debian packages; it names those that are missing. Also measured, if installed: asterisk-core-sounds-en
+# and asterisk-core-sounds-en-g722.
+TRAINING := -m opentalking.models.portrait.training
+
+train-visemes: $(VENV)/.installed-training
+	OMP_NUM_THREADS=1 nice $(BIN)/python $(TRAINING) train
+	OMP_NUM_THREADS=1 nice $(BIN)/python $(TRAINING) evaluate
+
 clean: down
 	rm -rf $(VENV) .run build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -65,6 +75,10 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
 	$(call pip_install,-e '.[offline$(comma)dev]' $(TORCH_PACKAGE))
+	@touch $@
+
+$(VENV)/.installed-training: pyproject.toml $(VENV)/.installed
+	$(call pip_install,-e '.[offline$(comma)training]' $(TORCH_PACKAGE))
 	@touch $@
 
 comma := ,

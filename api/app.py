@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from api import context, middleware, openapi
+from api.building import Builder
 from api.ice import ice_servers
 from api.instruments import Instruments
 from api.janitor import Janitor
@@ -35,6 +36,7 @@ def create_app(settings: Settings, store: Store) -> web.Application:
     app[context.FOLLOWERS] = context.Followers()
     app[context.PING_S] = PING_S
     app[context.PICK_UP_S] = PICK_UP_S
+    app[context.BUILDER] = Builder(settings)
     app[context.ICE_SERVERS] = ice_servers(settings)
     app[context.OPENAPI] = msgspec.json.encode(openapi.document(ROUTES))
     for route in ROUTES:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from aiohttp import web
 
+from api.building import Builder
 from api.errors import ApiError, session_not_found
 from api.instruments import Instruments
 from api.schemas import IceServer
-from opentalking.avatars import avatars_dir
 from opentalking.config import Settings
 from opentalking.store import Session, Store
 
@@ -27,11 +26,8 @@ FOLLOWERS = web.AppKey("followers", Followers)
 PING_S = web.AppKey("ping_s", float)  # silence after which an event stream says so
 PICK_UP_S = web.AppKey("pick_up_s", float)  # how long an offer waits for a session that is being loaded
 ICE_SERVERS = web.AppKey("ice_servers", list[IceServer])
+BUILDER = web.AppKey("builder", Builder)
 OPENAPI = web.AppKey("openapi", bytes)
-
-
-def bundles_folder(request: web.Request) -> Path:
-    return avatars_dir(request.app[SETTINGS])
 
 
 async def session_of(request: web.Request) -> Session:

@@ -1,6 +1,7 @@
 """Everything that can go wrong crosses the API in one shape: {"detail": a sentence, "code": a stable word}.
 
 400 422   the request is wrong; `detail` opens with the name of the field        404   there is no such thing
+403       not allowed
 409       not in this state        413   too large        502 504   a worker refused, or did not answer
 503       nobody can take it now: no_workers, at_capacity, draining, store_unavailable
 """

@@ -16,6 +16,7 @@ REASONS = {
     101: "A WebSocket from here on",
     200: "Success",
     400: "The request is wrong; `detail` names the field",
+    403: "Not allowed",
     404: "There is no such thing",
     409: "Not in this state",
     413: "The body is too large",
@@ -83,7 +84,12 @@ def _operation(route: Route, schema_of: dict[Any, dict[str, Any]]) -> dict[str, 
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema_of[route.body]}}}
     if route.form is not None:
-        file = {"type": "object", "properties": {route.form.file: {"type": "string", "format": "binary"}}}
-        whole = {"allOf": [file | {"required": [route.form.file]}, schema_of[route.form.fields]]}
+        names = [name for name in (route.form.file, route.form.instead) if name]
+        files = [
+            {"type": "object", "properties": {name: {"type": "string", "format": "binary"}}, "required": [name]}
+            for name in names
+        ]
+        file = files[0] if len(files) == 1 else {"oneOf": files}
+        whole = {"allOf": [file, schema_of[route.form.fields]]}
         operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": whole}}}
     return operation

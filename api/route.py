@@ -34,10 +34,12 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A multipart form that the handler reads by itself: `fields` (a Struct), and a file under the name `file`."""
+    """A multipart form that the handler reads by itself: `fields` (a Struct), and a file under the name `file`, or
+    under the name `instead`."""
 
     fields: Any
     file: str
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True)

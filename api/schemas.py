@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 UserId = Annotated[str, Meta(max_length=128, pattern=r"^\S*$")]
 
 
@@ -34,11 +35,18 @@ class CreateSession(msgspec.Struct, frozen=True, kw_only=True):
     user_id: UserId | None = None
 
 
+class SwitchBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Another face for a live session (ours)."""
+
+    avatar_id: Name
+    model: Name | None = None
+
+
 class SessionStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was done with a session. `generation` (ours) numbers the turn that begins, or the silence."""
 
     session_id: str
-    status: Literal["created", "ready", "queued", "interrupted", "noted", "closed"]
+    status: Literal["created", "ready", "queued", "interrupted", "noted", "switching", "closed"]
     generation: int = 0
 
 
@@ -178,6 +186,36 @@ class AvatarSummary(msgspec.Struct, frozen=True, kw_only=True):
     matting_status: str = "unknown"
     duo_dialog: dict[str, Any] | None = None
     client_renderer: dict[str, Any] | None = None
+
+
+class AvatarForm(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a photo or a video that becomes an avatar. `consent` (ours) must be true; `user_id` (ours) is kept
+    with it. `remove_background` and `person_mode` "double" are refused: there is nothing here that does them."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64, pattern=_PRINTABLE)]
+    consent: bool = False
+    base_avatar_id: Annotated[str, Meta(max_length=128)] = ""
+    model: Annotated[str, Meta(max_length=128)] = ""
+    person_mode: Literal["single", "double"] = "single"
+    remove_background: bool = False
+    user_id: Annotated[str, Meta(max_length=128, pattern=_PRINTABLE)] = ""
+
+
+class AvatarGone(msgspec.Struct, frozen=True):
+    avatar_id: str
+    status: Literal["deleted"]
+
+
+class PrewarmBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model to prepare the avatar for; its own, if none is named."""
+
+    model: Name | None = None
+
+
+class Prewarm(msgspec.Struct, frozen=True):
+    avatar_id: str
+    model: str
+    status: Literal["ready"]
 
 
 class ModelStatus(msgspec.Struct, frozen=True):

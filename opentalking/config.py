@@ -175,12 +175,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # faces
     avatars_dir: Annotated[str, _doc("Folder of avatar bundles; empty: the packaged ones")] = ""
+    custom_avatars_dir: Annotated[str, _doc("Folder of the avatars that people make; empty: avatars in run_dir")] = ""
     default_avatar: Annotated[str, _doc("Avatar the page starts with")] = "presenter"
     default_model: Annotated[str, _doc("Model of a session that names none; empty: the avatar's own")] = ""
     models_dir: Annotated[
         str, _doc("Folder of downloaded weights: wav2lip/, quicktalk/ in it are looked for by name")
     ] = "./models"
     model_plugins: Annotated[str, _doc("Further models, comma-separated name=module:Class")] = ""
+    avatar_max_width: Annotated[
+        int, Meta(ge=256, le=2048), _doc("Widest picture of an avatar that is made, pixels")
+    ] = 720
+    avatar_max_height: Annotated[
+        int, Meta(ge=256, le=2048), _doc("Highest picture of an avatar that is made, pixels")
+    ] = 1280
+    avatar_video_s: Annotated[
+        float, Meta(ge=0.5, le=5.0), _doc("So much of a video becomes an avatar's frames, at most, seconds")
+    ] = 5.0
+    avatar_build_timeout_s: Annotated[Seconds, _doc("Time to make an avatar of an upload, seconds")] = 180.0
     torch_device: Annotated[str, _doc("Device for neural models: auto, cpu, cuda:0")] = "auto"
     quicktalk_asset_root: Annotated[
         str, _doc("Folder of QuickTalk's files, with checkpoints/ in it; empty: quicktalk in models_dir")
@@ -276,6 +287,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # limits
     max_body_bytes: Annotated[int, Meta(ge=1024), _doc("Largest JSON body accepted, bytes")] = 262_144
     max_audio_bytes: Annotated[int, Meta(ge=1024), _doc("Largest recording accepted as a file, bytes")] = 15_000_000
+    max_avatar_image_bytes: Annotated[int, Meta(ge=1024), _doc("Largest picture for an avatar, bytes")] = 10_000_000
+    max_avatar_video_bytes: Annotated[int, Meta(ge=1024), _doc("Largest video for an avatar, bytes")] = 200_000_000
     max_text_chars: Annotated[int, Meta(ge=1), _doc("Longest text of one speak or chat, characters")] = 4000
 
     def public_base(self) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Int16: TypeAlias = NDArray[np.int16]
 Float32: TypeAlias = NDArray[np.float32]
+Float64: TypeAlias = NDArray[np.float64]
 UInt8: TypeAlias = NDArray[np.uint8]
 
 FPS = 25

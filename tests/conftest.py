@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
@@ -52,9 +54,9 @@ async def store(redis_url: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def api(store: Store) -> AsyncIterator[Api]:
-    """The API on a real socket, with the heartbeats of one node's three workers."""
-    app = create_app(API_SETTINGS, store)
+async def api(store: Store, tmp_path: Path) -> AsyncIterator[Api]:
+    """The API on a real socket, with the heartbeats of one node's three workers, and a run directory of its own."""
+    app = create_app(msgspec.structs.replace(API_SETTINGS, run_dir=str(tmp_path / "run")), store)
     app[context.PING_S], app[context.PICK_UP_S] = 0.1, 0.2
     async with TestClient(TestServer(app)) as client:
         served = Api(client, store)

@@ -11,9 +11,7 @@ happens in a thread beside the device's: who is speaking meanwhile does not wait
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from opentalking.avatars import AvatarError
-from opentalking.avatars.bundle import avatars_dir, find_bundle
+from opentalking.avatars import AvatarError, find_avatar
 from opentalking.config import Settings
 from opentalking.models.adapter import AvatarState, BatchingAdapter, LateAdapter, ModelAdapter, ModelError
 from opentalking.models.device import choose_device
+from opentalking.models.idle_clip import clip_path, is_rendered
 from opentalking.models.pace import Pace, measure_pace
 from opentalking.models.registry import create_adapter, list_models, model_backend
 from opentalking.rtc.idle import map_clip, write_clip
@@ -78,7 +76,7 @@ class Faces:
 
     async def load_all(self) -> None:
         """Load and measure every model, that of the default avatar first. Raises ModelError if that one cannot be."""
-        default = find_bundle(avatars_dir(self._config), self._config.default_avatar)
+        default = find_avatar(self._config, self._config.default_avatar)
         first = self._config.default_model or default.manifest.model_type
         for name in sorted(self._statuses, key=lambda name: name != first):
             await self._offer(name)
@@ -166,9 +164,11 @@ class Faces:
         return pace
 
     async def _face(self, adapter: ModelAdapter, model: str, avatar_id: str) -> Face:
+        # an avatar that was deleted took its clip with it; sessions that show it hold what they need themselves
+        self._faces = {key: face for key, face in self._faces.items() if face.clip.is_file()}
         key = (model, avatar_id)
         if key not in self._faces:
-            path = find_bundle(avatars_dir(self._config), avatar_id).path
+            path = find_avatar(self._config, avatar_id).path
             avatar = await asyncio.to_thread(adapter.load_avatar, path)
             clip = await self._idle_clip(adapter, avatar, path)
             adapter.use_idle_clip(avatar, map_clip(clip, avatar.width, avatar.height))
@@ -177,9 +177,8 @@ class Faces:
 
     async def _idle_clip(self, adapter: ModelAdapter, avatar: AvatarState, bundle: Path) -> Path:
         """Render the idle loop to a file, unless it is there; frame by frame, so that nobody's speech waits for it."""
-        clip = self._config.cache_dir / "idle" / f"{adapter.model_type}-{bundle.name}-{_digest(bundle, adapter)}.i420"
-        size = int(np.prod(i420_shape(avatar.width, avatar.height))) * avatar.idle_frames
-        if clip.is_file() and clip.stat().st_size == size:
+        clip = await asyncio.to_thread(clip_path, self._config.cache_dir, adapter, bundle)
+        if is_rendered(clip, avatar):
             return clip
         frames = []
         for pose in range(avatar.idle_frames):
@@ -196,13 +195,3 @@ def _figures(adapter: ModelAdapter, pace: Pace | None) -> dict[str, Any]:
         return {}
     figures: dict[str, Any] = {"frame_ms": round(pace.frame_ms, 2), "batched_frame_ms": round(pace.batched_ms, 2)}
     return figures | ({"max_sessions": pace.sessions} if isinstance(adapter, BatchingAdapter) else {})
-
-
-def _digest(bundle: Path, adapter: ModelAdapter) -> str:
-    """Changes with the bundle's files and with the code that draws them."""
-    code = Path(sys.modules[type(adapter).__module__].__file__ or "").parent
-    digest = hashlib.sha256()
-    for path in (*sorted(bundle.rglob("*")), *sorted(code.glob("*.*"))):
-        if path.is_file():
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]

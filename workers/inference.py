@@ -24,9 +24,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any
 
+from opentalking.avatars.bundle import AvatarError
 from opentalking.models.adapter import BatchingAdapter, ModelError
-from opentalking.store import Command, Session, StoreError
-from workers.faces import Faces
+from opentalking.store import Command, Session, StoreError, SwitchAvatar
+from workers import switching
+from workers.faces import Face, Faces
 from workers.lifecycle import Worker
 from workers.render import RenderSession, hear_together
 
@@ -65,14 +67,65 @@ class InferenceService:
     async def open(self, session: Session) -> None:
         face = await self._faces.get(session.model, session.avatar_id)
         folder = self._worker.node.session(session.session_id)
-        rendering = RenderSession(face.adapter, face.avatar, folder)
+        rendering = RenderSession(face.adapter, face.avatar, folder, session.face)
         rendering.listen(self._work.set)
         self.sessions[session.session_id] = rendering
         rendering.board.raise_generation(session.generation)
-        await self._worker.store.set_idle_clip(session.session_id, str(face.clip))
+        if session.face:  # the process before this one may have died before it said so
+            await self._worker.store.send(session.rtc_worker, switching.shown(session))
+        else:
+            await self._worker.store.set_idle_clip(session.session_id, str(face.clip))
 
     async def handle(self, command: Command) -> None:
-        log.warning("not a command for inference: %s", type(command).__name__)
+        if isinstance(command, SwitchAvatar):
+            await self._switch(command)
+        else:
+            log.warning("not a command for inference: %s", type(command).__name__)
+
+    async def _switch(self, command: SwitchAvatar) -> None:
+        """Another face for a session, in the order of switching.py."""
+        store, session_id, before = self._worker.store, command.session_id, self.sessions.get(command.session_id)
+        if before is None or not await switching.is_wanted(store, command):
+            return
+        try:
+            face = await self._faces.get(command.model, command.avatar_id)
+            if not await switching.is_wanted(store, command):  # it took seconds, and the person chose again
+                return
+            switching.make_ring(self._worker.node.session(session_id), command.face, face.avatar)
+        except StoreError:
+            raise
+        except Exception as error:  # whatever a model, a file or a full /dev/shm may say: the old face stays
+            foreseen = isinstance(error, AvatarError | ModelError | OSError)
+            log.warning("%s keeps its face: %s", session_id, error, exc_info=not foreseen)
+            await switching.refuse(store, command, error)
+            return
+        try:
+            await switching.finish(before, store, session_id, self._on_device)
+            await store.set_face(switching.to_show(command, face))
+        except StoreError:
+            before.come_back()
+            raise
+        await self._replace(before, face, command)
+
+    async def _replace(self, before: RenderSession, face: Face, command: SwitchAvatar) -> None:
+        """The face that is in force now takes over the sound, at the slot that the one before stopped at."""
+        folder = self._worker.node.session(command.session_id)
+        session = await self._worker.store.get_session(command.session_id)
+        if session is None:
+            return
+        async with before.lock:
+            before.close()
+            del self.sessions[session.session_id]
+            try:
+                after = RenderSession(face.adapter, face.avatar, folder, command.face)
+            except Exception as error:  # there is no way back to the face before
+                log.exception("cannot open %s", session.session_id)
+                await self._worker.fail_session(session, "OPEN_FAILED", f"inference: {error}")
+                return
+            after.listen(self._work.set)
+            self.sessions[session.session_id] = after
+        self._work.set()
+        await self._worker.store.send(session.rtc_worker, switching.to_show(command, face))
 
     def raise_generation(self, session_id: str, generation: int) -> None:
         self.sessions[session_id].board.raise_generation(generation)

@@ -4,7 +4,10 @@ folder/board     speech, inference, rtc
 folder/mic       api ──> speech            128 slots of up to 128 ms: one utterance at a time
 folder/track     rtc ──> speech            128 slots of 20 ms: the browser's open microphone, as long as it sends
 folder/pcm       speech ──> inference      128 slots of 40 ms: speech is at most 5 s ahead
-folder/av        inference ──> rtc          16 slots of 40 ms: rendering is at most 0.64 s ahead
+folder/av, av1 …  inference ──> rtc          16 slots of 40 ms: rendering is at most 0.64 s ahead
+
+Each face of a session has an av ring of its own, since faces differ in size: `av` the first, `av1` the next
+(switching.py).
 """
 
 from __future__ import annotations
@@ -52,9 +55,20 @@ def pcm_consumer(folder: Path) -> Consumer:
     return Consumer(folder / "pcm", PCM_SPEC)
 
 
-def av_producer(folder: Path, width: int, height: int) -> Producer:
-    return Producer(folder / "av", av_spec(width, height))
+def _av_path(folder: Path, face: int) -> Path:
+    return folder / f"av{face or ''}"
 
 
-def av_consumer(folder: Path, width: int, height: int) -> Consumer:
-    return Consumer(folder / "av", av_spec(width, height))
+def av_producer(folder: Path, width: int, height: int, face: int = 0) -> Producer:
+    return Producer(_av_path(folder, face), av_spec(width, height))
+
+
+def av_consumer(folder: Path, width: int, height: int, face: int = 0) -> Consumer:
+    return Consumer(_av_path(folder, face), av_spec(width, height))
+
+
+def remove_av(folder: Path, face: int) -> None:
+    """Unlink a face's ring; processes that still map it keep its memory until they close it."""
+    path = _av_path(folder, face)
+    for segment in (path, path.with_name(path.name + ".data"), path.with_name(path.name + ".space")):
+        segment.unlink(missing_ok=True)

@@ -53,20 +53,23 @@ class _Heard:
 class RenderSession:
     """State of one session in the inference process; rings are touched by the loop's thread only."""
 
-    def __init__(self, adapter: ModelAdapter, avatar: AvatarState, folder: Path) -> None:
+    def __init__(self, adapter: ModelAdapter, avatar: AvatarState, folder: Path, face: int = 0) -> None:
         self.adapter = adapter
         self._late = adapter if isinstance(adapter, LateAdapter) else None
         self._avatar = avatar
         self._stream = adapter.open_stream(avatar)
         self.board = links.open_board(folder, Writer.INFERENCE)
         self._pcm = links.pcm_consumer(folder)
-        self._av = links.av_producer(folder, avatar.width, avatar.height)
+        self._av = links.av_producer(folder, avatar.width, avatar.height, face)
         self._generation = 0
         self._sounds: deque[_Sound] = deque()
         self._predictions: deque[Any] = deque()
         self._pose = 0
         self.lock = asyncio.Lock()  # held while a step runs, and to close
         self.closed = False
+        self._wake: Callable[[], None] = lambda: None
+        self._flushed = False  # whether the model knows that the turn is over
+        self._drawn: asyncio.Event | None = None  # once it hears no more: whether all that it heard is drawn
 
     def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake` when there may be something to do: sound came, a picture was taken, or an answer came."""
@@ -75,6 +78,7 @@ class RenderSession:
             self._pcm.depth, self._av.depth  # noqa: B018 - reading them empties the doorbells
             wake()
 
+        self._wake = wake
         self._pcm.listen(look)
         self._av.listen(look)
         if self._late is not None:
@@ -85,6 +89,25 @@ class RenderSession:
                     loop.call_soon_threadsafe(wake)
 
             self._late.listen(self._stream, wake_from_elsewhere)
+
+    @property
+    def generation(self) -> int:
+        """Of the turn in progress, or the one before."""
+        return self._generation
+
+    async def retire(self, on_device: RunOnDevice) -> asyncio.Event:
+        """Hear no more: another face hears the rest of the turn. The event is set when all that was heard is drawn."""
+        async with self.lock:
+            drawn = self._drawn = asyncio.Event()
+            if len(self._sounds) > len(self._predictions) and not self._flushed:
+                self._predictions.extend(await on_device(_flush, self.adapter, self._stream))
+        self._wake()
+        return drawn
+
+    def come_back(self) -> None:
+        """Hear again: there is no other face."""
+        self._drawn = None
+        self._wake()
 
     @property
     def buffered(self) -> int:
@@ -99,6 +122,8 @@ class RenderSession:
         """Whether `step` would do something; drops what an interrupt made stale."""
         if self._generation < self.board.generation:
             self.abandon_turn()
+        if self._drawn is not None and not self._sounds:
+            self._drawn.set()
         answered = self._late is not None and self._late.arrived(self._stream)
         return answered or self.can_draw or self.can_hear
 
@@ -110,7 +135,7 @@ class RenderSession:
     @property
     def can_hear(self) -> bool:
         """Whether there is sound, and the model should have it now: a local one only if its frame would find room."""
-        if self._pcm.front(self.board.generation) is None:
+        if self._drawn is not None or self._pcm.front(self.board.generation) is None:
             return False
         if self._late is not None:
             return self._late.can_take(self._stream)
@@ -135,8 +160,8 @@ class RenderSession:
         await self._draw(on_device)
 
     def take(self) -> _Heard | None:
-        """The next slot's sound; None if an interrupt left nothing."""
-        slot = self._pcm.front(self.board.generation)
+        """The next slot's sound; None if an interrupt left nothing, or another face is to hear it."""
+        slot = self._pcm.front(self.board.generation) if self._drawn is None else None
         if slot is None:
             return None
         if slot.generation != self._generation:  # a new turn; whatever of the old one is left belongs to nobody
@@ -147,7 +172,8 @@ class RenderSession:
         self._sounds.append(_Sound(info, playback.copy()))
         chunk = AudioChunk(model_pcm.copy(), MODEL_RATE)
         self._pcm.advance()
-        return _Heard(self._stream, chunk, bool(info.flags & SlotFlags.TURN_END))
+        self._flushed = bool(info.flags & SlotFlags.TURN_END)
+        return _Heard(self._stream, chunk, self._flushed)
 
     def predicted(self, predictions: Sequence[Any]) -> None:
         """Take what the model made of what was heard."""
@@ -197,5 +223,10 @@ def _predict(adapter: ModelAdapter, heard: Sequence[_Heard]) -> list[list[Any]]:
         found = [adapter.infer(features, stream) for features, stream in work]
     for one, predictions in zip(heard, found, strict=True):
         if one.ends:
-            predictions += adapter.infer(adapter.extract_features(None, one.stream), one.stream)
+            predictions += _flush(adapter, one.stream)
     return found
+
+
+def _flush(adapter: ModelAdapter, stream: Any) -> list[Any]:
+    """Tell a model that the turn is over; what it still owes, unless it answers late."""
+    return adapter.infer(adapter.extract_features(None, stream), stream)

@@ -20,7 +20,7 @@ from opentalking.rtc import aiortc_seam
 from opentalking.rtc.ice import parse_ice_servers, parse_port_range
 from opentalking.rtc.idle import LoopLibrary
 from opentalking.rtc.peer import OfferError, PeerOptions
-from opentalking.store import Command, Offer, Session
+from opentalking.store import Command, Offer, Session, ShowAvatar
 from workers.lifecycle import Worker
 from workers.stage import StageSession
 
@@ -64,6 +64,9 @@ class RtcService:
         self.sessions[session.session_id] = stage
 
     async def handle(self, command: Command) -> None:
+        if isinstance(command, ShowAvatar):
+            await self._show(command)
+            return
         if not isinstance(command, Offer):
             log.warning("not a command for rtc: %s", type(command).__name__)
             return
@@ -81,6 +84,17 @@ class RtcService:
         except TimeoutError:
             answer = {"code": "offer_timeout", "detail": "the offer could not be answered in time"}
         await self._worker.store.reply(command.request_id, answer)
+
+    async def _show(self, command: ShowAvatar) -> None:
+        stage = self.sessions.get(command.session_id)
+        if stage is None:
+            log.warning("no session %s to show %s in", command.session_id, command.avatar_id)
+            return
+        try:
+            await stage.show(command)
+        except (OSError, ValueError) as error:  # its pictures are rendered, and cannot be shown
+            log.exception("%s has no face", command.session_id)
+            await self._worker.fail_session(stage.session, "OPEN_FAILED", f"rtc: {error}")
 
     def raise_generation(self, session_id: str, generation: int) -> None:
         self.sessions[session_id].board.raise_generation(generation)

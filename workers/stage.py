@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from opentalking.rtc.idle import LoopLibrary
 from opentalking.rtc.peer import OfferError, Peer, PeerOptions
 from opentalking.rtc.playout import AVSlot, Playout
 from opentalking.slots import av_views, read_av_header
-from opentalking.store import Session, StoreError
+from opentalking.store import Session, ShowAvatar, StoreError
 from opentalking.types import FRAME_MS
-from shm import Board, Consumer, Cursor, Mark, MarkKind, Writer
-from workers import links
+from shm import Board, Cursor, Mark, MarkKind, Writer
+from workers import links, switching
 from workers.lifecycle import Worker
 from workers.open_microphone import OpenMicrophone
 
@@ -28,12 +29,13 @@ log = logging.getLogger(__name__)
 
 
 class RingSource:
-    """The av ring as the playout's source; the blackboard's generation is the floor."""
+    """The av ring of a face as the playout's source; the blackboard's generation is the floor."""
 
-    def __init__(self, ring: Consumer, board: Board, width: int, height: int) -> None:
-        self._ring = ring
+    def __init__(self, folder: Path, board: Board, width: int, height: int, face: int = 0) -> None:
+        self._ring = links.av_consumer(folder, width, height, face)
         self._board = board
         self._size = (width, height)
+        self.face = face
 
     @property
     def generation(self) -> int:
@@ -58,6 +60,9 @@ class RingSource:
 
     def advance(self) -> None:
         self._ring.advance()
+
+    def close(self) -> None:
+        self._ring.close()
 
 
 class BoardObserver:
@@ -103,18 +108,20 @@ class StageSession:
         loops: LoopLibrary,
         executor: Executor,
     ) -> None:
-        self._session = session
+        self.session = session  # as it was when it was opened
+        self._folder = folder
         self._worker = worker
         self._options = options
         self._loops = loops
         self._executor = executor
         self.board = links.open_board(folder, Writer.RTC)
         self.board.raise_generation(session.generation)
-        self._ring = links.av_consumer(folder, session.width, session.height)
-        self._source = RingSource(self._ring, self.board, session.width, session.height)
+        for older in range(session.face):
+            links.remove_av(folder, older)
+        source = RingSource(folder, self.board, session.width, session.height, session.face)
+        self._sources = deque([source])  # the one that plays, and those of faces that follow
         self._microphone = OpenMicrophone(folder)
         self._playout: Playout | None = None
-        self._clip_path: Path | None = None
         self._peer: Peer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()  # browsers that are being let go
@@ -130,12 +137,8 @@ class StageSession:
         that cannot be answered leaves the one before as it is. Raises OfferError."""
         playout = await self._prepared()
         peer = Peer(self._options, lambda state: self._peer_is(peer, state), self._microphone.connection())
-        clip, path = playout.clip, self._clip_path
-        assert path is not None
         try:
-            sdp = await peer.answer(
-                offer_sdp, playout, clip, lambda codec: lambda: self._loops.get(path, clip, codec), self._executor
-            )
+            sdp = await peer.answer(offer_sdp, playout, self._executor)
         except BaseException:
             await self._let_go(peer)
             raise
@@ -144,6 +147,30 @@ class StageSession:
         if before is not None:
             await self._let_go(before)
         return sdp
+
+    async def show(self, command: ShowAvatar) -> None:
+        """Another face, as soon as what the one before has drawn is played.
+
+        Raises OSError or ValueError if it cannot be read."""
+        store = self._worker.store
+        if command.face > self._sources[-1].face:
+            face = self._loops.face(Path(command.idle_clip), command.width, command.height)
+            source = RingSource(self._folder, self.board, command.width, command.height, command.face)
+            self._sources.append(source)
+            if self._playout is not None:
+                self._playout.follow(source, face, lambda: self._shown(command))
+                return
+            if self._sources[0].front() is not None:  # the beginning of a turn that nobody has heard
+                self.board.raise_generation(await store.next_generation(command.session_id))
+            self._shown(command)
+        elif command.face == self._sources[0].face:  # opened with it, and not told yet, if a process died
+            await switching.tell(store, command)
+
+    def _shown(self, command: ShowAvatar) -> None:
+        before = self._sources.popleft()
+        before.close()
+        links.remove_av(self._folder, before.face)
+        self._start(switching.tell(self._worker.store, command))
 
     def figures(self) -> dict[str, float]:
         """What has gone wrong since the browser connected: how often and for how long the clock stalled, pictures that
@@ -167,22 +194,23 @@ class StageSession:
     async def _prepared(self) -> Playout:
         """The playout; it needs the idle clip that the inference worker has made by the time it is ready."""
         if self._playout is None:
-            session = await self._worker.store.get_session(self._session.session_id)
+            session = await self._worker.store.get_session(self.session.session_id)
             if session is None or not session.idle_clip:
                 raise OfferError("the session is still loading")
-            self._clip_path = Path(session.idle_clip)
             try:
-                clip = self._loops.clip(self._clip_path, session.width, session.height)
+                if session.face > self._sources[-1].face:  # whose command is still on its way
+                    await self.show(switching.shown(session))
+                face = self._loops.face(Path(session.idle_clip), session.width, session.height)
             except (OSError, ValueError) as error:
                 raise OfferError(f"the avatar's idle clip cannot be read: {error}") from error
             slots = round(self._worker.config.prebuffer_ms / FRAME_MS)
-            self._playout = Playout(self._source, BoardObserver(self.board), clip, slots)
+            self._playout = Playout(self._sources[0], BoardObserver(self.board), face, slots)
         return self._playout
 
     def _peer_is(self, peer: Peer, state: str) -> None:
         if peer is not self._peer:
             return
-        log.info("%s: peer %s", self._session.session_id, state)
+        log.info("%s: peer %s", self.session.session_id, state)
         if state == "connected":
             self._stop_waiting()
         elif state in ("disconnected", "closed"):
@@ -192,7 +220,7 @@ class StageSession:
         self._start(self._report(state))
 
     async def _report(self, state: str) -> None:
-        session_id = self._session.session_id
+        session_id = self.session.session_id
         try:
             await self._worker.store.set_peer(session_id, "disconnected" if state == "closed" else state)  # type: ignore[arg-type]
             data = {"session_id": session_id, "state": "lost" if state == "closed" else state}
@@ -208,7 +236,7 @@ class StageSession:
         await self._drop_peer()
         if self._peer is not None:  # the next browser came meanwhile
             return
-        session_id = self._session.session_id
+        session_id = self.session.session_id
         self.board.raise_generation(await self._worker.store.next_generation(session_id, only=unheard))
         if self._playout is not None:
             self._playout.settle()  # no clock ticks any more
@@ -230,8 +258,8 @@ class StageSession:
             self._leaving = None
 
     async def _give_up(self, reason: str) -> None:
-        log.info("%s ends: %s", self._session.session_id, reason)
-        await self._worker.end_session(self._session, "closed", reason)
+        log.info("%s ends: %s", self.session.session_id, reason)
+        await self._worker.end_session(self.session, "closed", reason)
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -241,7 +269,7 @@ class StageSession:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("%s", self._session.session_id, exc_info=error)
+            log.warning("%s", self.session.session_id, exc_info=error)
 
     async def _drop_peer(self) -> None:
         peer, self._peer = self._peer, None
@@ -263,5 +291,6 @@ class StageSession:
         await asyncio.gather(*self._closing, return_exceptions=True)  # until then they look into the ring
         self._playout = None
         self._microphone.close()
-        self._ring.close()
+        for source in self._sources:
+            source.close()
         self.board.close()

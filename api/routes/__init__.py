@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from api.route import Route
-from api.routes import catalog, conversation, events, health, metrics, microphone, page, seen, sessions, webrtc
+from api.routes import (
+    avatars,
+    catalog,
+    conversation,
+    events,
+    health,
+    metrics,
+    microphone,
+    page,
+    seen,
+    sessions,
+    switching,
+    webrtc,
+)
 
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
+    *switching.ROUTES,
     *conversation.ROUTES,
     *microphone.ROUTES,
     *webrtc.ROUTES,
     *events.ROUTES,
     *seen.ROUTES,
     *catalog.ROUTES,
+    *avatars.ROUTES,
     *health.ROUTES,
     *metrics.ROUTES,
     *page.ROUTES,

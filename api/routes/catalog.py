@@ -6,22 +6,22 @@ import asyncio
 
 from aiohttp import web
 
-from api.context import SETTINGS, STORE, bundles_folder
+from api.context import SETTINGS, STORE
 from api.errors import ApiError
 from api.offers import model_statuses, voice_rows
 from api.route import Query, Route
 from api.schemas import AvatarSummary, ModelList, VoiceList
-from opentalking.avatars import AvatarError, AvatarNotFound, Bundle, find_bundle, list_bundles
+from opentalking.avatars import AvatarError, AvatarNotFound, Bundle, find_avatar, list_avatars
 from opentalking.config import Settings
 
 
 async def avatars(request: web.Request) -> list[AvatarSummary]:
-    bundles = await asyncio.to_thread(list_bundles, bundles_folder(request))
-    return [_summary(bundle) for bundle in bundles if not bundle.manifest.metadata.get("hidden")]
+    bundles = await asyncio.to_thread(list_avatars, request.app[SETTINGS])
+    return [summary(bundle) for bundle in bundles if not bundle.manifest.metadata.get("hidden")]
 
 
 async def avatar(request: web.Request) -> AvatarSummary:
-    return _summary(await _find(request))
+    return summary(await _find(request))
 
 
 async def preview(request: web.Request) -> web.FileResponse:
@@ -43,21 +43,21 @@ def default_model(settings: Settings, request: web.Request) -> str:
     if settings.default_model:
         return settings.default_model
     try:
-        return find_bundle(bundles_folder(request), settings.default_avatar).manifest.model_type
+        return find_avatar(settings, settings.default_avatar).manifest.model_type
     except AvatarError:
         return ""
 
 
 async def _find(request: web.Request) -> Bundle:
     try:
-        return await asyncio.to_thread(find_bundle, bundles_folder(request), request.match_info["avatar_id"])
+        return await asyncio.to_thread(find_avatar, request.app[SETTINGS], request.match_info["avatar_id"])
     except AvatarNotFound as error:
         raise ApiError(404, "avatar_not_found", str(error)) from None
     except AvatarError as error:
         raise ApiError(500, "avatar_unusable", str(error)) from None
 
 
-def _summary(bundle: Bundle) -> AvatarSummary:
+def summary(bundle: Bundle) -> AvatarSummary:
     manifest = bundle.manifest
     return AvatarSummary(
         id=bundle.id,

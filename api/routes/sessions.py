@@ -8,20 +8,20 @@ import secrets
 import msgspec
 from aiohttp import web
 
-from api.context import ADMISSION, SETTINGS, STORE, bundles_folder, open_session_of, session_of
+from api.context import ADMISSION, SETTINGS, STORE, open_session_of, session_of
 from api.errors import ApiError
 from api.offers import require_model, require_stt_named, require_voice
 from api.placement import is_ready, place
 from api.route import Route
 from api.schemas import CreateSession, HistoryEntry, SessionList, SessionShown, SessionStatus
-from opentalking.avatars import AvatarError, AvatarNotFound, Bundle, find_bundle
+from opentalking.avatars import AvatarError, AvatarNotFound, Bundle, find_avatar
 from opentalking.store import Close, NewSession, Open, Store
 from opentalking.types import FPS
 
 
 async def create(request: web.Request, body: CreateSession) -> SessionStatus:
     store, settings = request.app[STORE], request.app[SETTINGS]
-    bundle = await _bundle(request, body.avatar_id)
+    bundle = await bundle_of(request, body.avatar_id)
     model = body.model or settings.default_model or bundle.manifest.model_type
     async with request.app[ADMISSION]:
         workers, sessions = await asyncio.gather(store.workers(), store.list_sessions())
@@ -55,9 +55,10 @@ async def create(request: web.Request, body: CreateSession) -> SessionStatus:
     return SessionStatus(session.session_id, "created")
 
 
-async def _bundle(request: web.Request, avatar_id: str) -> Bundle:
+async def bundle_of(request: web.Request, avatar_id: str) -> Bundle:
+    """The avatar of that id. Raises ApiError 404 or 400."""
     try:
-        return await asyncio.to_thread(find_bundle, bundles_folder(request), avatar_id)
+        return await asyncio.to_thread(find_avatar, request.app[SETTINGS], avatar_id)
     except AvatarNotFound as error:
         raise ApiError(404, "avatar_not_found", f"avatar_id: {error}") from None
     except AvatarError as error:

@@ -23,7 +23,8 @@ export const isGone = (error) =>
   (error.status === 410 || error.code === "session_ended" || (error.status === 404 && !/avatar|model|turn|not_ready|not_loaded/.test(error.code)));
 
 /**
- * @typedef {{id: string, name?: string, width?: number, height?: number}} Avatar
+ * @typedef {{id: string, name?: string, width?: number, height?: number, model_type?: string, is_custom?: boolean}} Avatar
+ * @typedef {{id: string, connected: boolean, reason?: string, detail?: string}} ModelStatus
  * @typedef {Record<string, string>} SessionHash  the Redis hash as it is: every value a string
  * @typedef {{llm?: {model?: string, embedded?: boolean}, tts?: Record<string, unknown>, default_avatar?: string,
  *   default_model?: string, ice_servers?: RTCIceServer[]}} Health
@@ -68,6 +69,12 @@ export async function avatars() {
   return Array.isArray(answer) ? answer : (answer?.avatars ?? []);
 }
 
+/** @returns {Promise<ModelStatus[]>} */
+export const models = async () => (await call("GET", "models")).statuses ?? [];
+
+/** @param {string} id */
+export const deleteAvatar = (id) => call("DELETE", `avatars/${encodeURIComponent(id)}`);
+
 /** @param {string} id */
 export const previewUrl = (id) => url(`avatars/${encodeURIComponent(id)}/preview`);
 /** @param {string} id @param {string} lastEventId */
@@ -82,6 +89,8 @@ export const createSession = (avatarId) => call("POST", "sessions", { avatar_id:
 export const session = (id) => call("GET", of(id));
 /** @param {string} id @param {RTCSessionDescriptionInit} offer @returns {Promise<RTCSessionDescriptionInit>} */
 export const offer = (id, { sdp, type }) => call("POST", of(id, "/webrtc/offer"), { sdp, type });
+/** @param {string} id @param {string} avatarId */
+export const switchAvatar = (id, avatarId) => call("POST", of(id, "/avatar"), { avatar_id: avatarId });
 /** @param {string} id */
 export const start = (id) => call("POST", of(id, "/start"));
 /** @param {string} id @param {string} prompt @returns {Promise<{generation?: number}>} */

@@ -11,7 +11,7 @@ import { eventsUrl } from "./api.js";
 const NAMES = [
   "transcript", "listening", "speech.started", "speech.media_started", "speech.paused", "speech.resumed",
   "speech.interrupted", "speech.ended", "speech.timing", "subtitle.chunk", "assistant.message",
-  "session.queued", "session.state_changed", "session.peer", "session.terminated", "llm", "tts", "status", "error",
+  "session.queued", "session.state_changed", "session.peer", "session.avatar", "session.terminated", "llm", "tts", "status", "error",
 ];
 const REOPEN_AFTER_MS = 1_000;
 

@@ -1,27 +1,32 @@
 /** The page: wires the session to its views. State flows one way, session → views, at most once a display frame. */
 
 import * as api from "./api.js";
+import { cards, whyNot } from "./gallery.js";
 import { recall } from "./memory.js";
 import { Session } from "./session.js";
 import { Voice } from "./voice.js";
 import { byId, setText } from "./view/dom.js";
 import { Composer } from "./view/composer.js";
 import { ConversationView } from "./view/conversation.js";
+import { GalleryView } from "./view/gallery.js";
 import { LatencyView } from "./view/latency.js";
 import { Stage, stateOf } from "./view/stage.js";
 import { showToyNote } from "./view/toynote.js";
+import { UploadView } from "./view/upload.js";
 import { followViewport } from "./view/viewport.js";
 import { VoiceView } from "./view/voice.js";
 import { explain } from "./words.js";
 
 /** @type {api.Avatar[]} */
 let avatars = [];
+/** @type {api.ModelStatus[] | null} */
+let models = null;
 let chosen = "";
 let scheduled = false;
 
 const session = new Session({ onChange: schedule, onStream: (stream) => void stage.play(stream), video: byId("video") });
 const voice = new Voice(session, schedule);
-const stage = new Stage(session, voice, { onConnect: () => void connect(), onAvatar: choose });
+const stage = new Stage(session, voice, () => void connect());
 const conversation = new ConversationView();
 const latency = new LatencyView();
 const composer = new Composer((kind, text) => {
@@ -29,6 +34,7 @@ const composer = new Composer((kind, text) => {
   void session.say(kind, text);
 });
 const voiceView = new VoiceView(voice, connectIfOver);
+const gallery = new GalleryView({ onChoose: (id) => void pick(id), onChanged: () => learnTheFaces().catch(() => {}), upload: new UploadView((avatar) => void introduce(avatar)) });
 
 function schedule() {
   if (scheduled) return;
@@ -41,7 +47,9 @@ function schedule() {
 
 function render() {
   if (isOver() && voice.mode !== "off") void voice.choose("off"); // nobody listens any more
-  stage.render(avatars.find(({ id }) => id === chosen), avatars.length);
+  if (session.phase === "live" && session.avatarId) chosen = session.avatarId;
+  stage.render(avatars.find(({ id }) => id === chosen));
+  gallery.render(cards(avatars, models, chosen, session.switching), session.notice);
   conversation.render(session.conversation.turns);
   voiceView.render();
   latency.render(session.timing, session.witness.of(session.timing));
@@ -61,6 +69,38 @@ function choose(id) {
   render();
 }
 
+/** The person's choice in the gallery: to talk to, or for the conversation that there is. @param {string} id */
+async function meet(id) {
+  if (session.phase === "live") return session.wear(id);
+  if (!isOver()) return;
+  choose(id);
+  session.opening();
+  await session.start(id);
+}
+
+/** A face that is met for the first time is talked to, so the conversation is wanted. @param {string} id */
+function pick(id) {
+  if (isOver()) gallery.close(false);
+  void meet(id);
+}
+
+/** A face that was just made says its first sentence, beside its card and what there is to say of its picture. @param {import("./upload.js").Built} avatar */
+async function introduce(avatar) {
+  const remarks = avatar.report?.findings.filter(({ severity }) => severity === "warn") ?? [];
+  avatars = [...avatars.filter(({ id }) => id !== avatar.id), avatar];
+  await learnTheFaces().catch(() => {}); // it is known already; the others are as they were
+  gallery.built(avatar.id, remarks);
+  if (whyNot(avatar, models)) return;
+  await meet(avatar.id);
+  await session.shows(avatar.id);
+  await session.say("say", `Hello! I am ${avatar.name || "new here"}. This is how I look when I speak.`);
+}
+
+async function learnTheFaces() {
+  [avatars, models] = await Promise.all([api.avatars(), api.models()]);
+  render();
+}
+
 /** @returns {Promise<void>} */
 async function learnTheServer() {
   const health = await api.health();
@@ -70,10 +110,13 @@ async function learnTheServer() {
   const engines = [health.llm?.model, health.default_model].filter((name) => typeof name === "string" && name);
   setText(byId("engines"), engines.join(" · "));
   avatars = await api.avatars();
+  void api.models().then((known) => {
+    models = known;
+    render();
+  }, () => {}); // then every face may be tried
   if (!avatars.some(({ id }) => id === chosen)) {
     chosen = (avatars.find(({ id }) => id === health.default_avatar) ?? avatars[0])?.id ?? "";
   }
-  stage.renderAvatars(avatars, chosen);
   render();
 }
 
@@ -108,7 +151,9 @@ async function open() {
 }
 
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !event.isComposing) void session.interrupt();
+  if (event.key !== "Escape" || event.isComposing) return;
+  if (gallery.isOpen) gallery.close();
+  else void session.interrupt();
 });
 addEventListener("pagehide", () => session.leave());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
@@ -123,6 +168,7 @@ Object.defineProperty(window, "opentalking", {
     get pc() { return session.peer?.pc ?? null; },
     get timing() { return session.timing; },
     get here() { return session.witness.of(session.timing); },
+    get avatar() { return session.avatarId; },
     get voice() { return voice.mode; },
     get hearing() { return session.floor.hearing; },
     get turns() { return structuredClone(session.conversation.turns); },

@@ -36,6 +36,8 @@ export class Session {
   /** @type {string | null} */ id = null;
   /** @type {import("./words.js").Words | null} */ words = null;
   /** @type {import("./words.js").Words | null} a passing trouble while the conversation goes on */ notice = null;
+  avatarId = ""; // whose face it is
+  switching = ""; // whose it is going to be, until it is on screen
   queuePosition = 0;
   tries = 0;
   /** @type {import("./waterfall.js").Timing | null} */ timing = null;
@@ -64,6 +66,7 @@ export class Session {
 
   /** A new session with this avatar. @param {string} avatarId */
   async start(avatarId) {
+    this.avatarId = avatarId;
     const attempt = this.#begin("creating");
     await this.#guard(attempt, async () => {
       const { session_id: id } = await createWhenStarted(avatarId, (error) => {
@@ -89,9 +92,10 @@ export class Session {
       return null;
     }
     const attempt = this.#begin("waiting");
+    this.avatarId = hash.avatar_id ?? "";
     this.conversation = this.conversation.unsent(); // the feed replays the rest
     void this.#guard(attempt, () => this.#attach(id, attempt, firstLiveGeneration(hash)));
-    return hash.avatar_id ?? "";
+    return this.avatarId;
   }
 
   /** The person leaves. */
@@ -125,6 +129,35 @@ export class Session {
       this.floor.failed();
       if (api.isGone(error)) this.#end(explain(/** @type {api.ApiError} */ (error)));
     }
+  }
+
+  /** Another face for this conversation; what is being said goes on in it. @param {string} avatarId */
+  async wear(avatarId) {
+    if (this.phase !== "live" || !this.id) return;
+    this.switching = avatarId;
+    this.notice = null;
+    this.#changed();
+    try {
+      await api.switchAvatar(this.id, avatarId);
+    } catch (error) {
+      if (this.switching === avatarId) this.switching = "";
+      if (api.isGone(error)) return this.#end(explain(/** @type {api.ApiError} */ (error)));
+      this.notice = explain(/** @type {api.ApiError} */ (error));
+      this.#changed();
+    }
+  }
+
+  /** Resolves when this face is on screen, or is not going to be. @param {string} avatarId @returns {Promise<void>} */
+  shows(avatarId) {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (this.phase === "live" && this.avatarId !== avatarId && this.switching === avatarId) return;
+        this.#watchers.delete(look);
+        resolve();
+      };
+      this.#watchers.add(look);
+      look();
+    });
   }
 
   /** The open microphone, for this connection and those to come. @param {MediaStreamTrack | null} track */
@@ -195,10 +228,11 @@ export class Session {
   async #connectOnce(attempt) {
     const id = /** @type {string} */ (this.id);
     if (this.phase !== "reconnecting") this.#enter("waiting");
-    const { state } = await whenReady(id, () => {
+    const { state, avatar_id: avatarId } = await whenReady(id, () => {
       this.#still(attempt);
       return new Promise((resolve) => (this.#nudge = () => resolve(undefined)));
     });
+    this.avatarId = avatarId ?? this.avatarId; // it may have changed while nothing was connected
     if (this.phase !== "reconnecting") this.#enter("connecting");
     this.peer?.close();
     const peer = new Peer(this.iceServers, (stream) => this.onStream(stream), () => void this.#reconnect());
@@ -239,6 +273,7 @@ export class Session {
     if (name === "session.queued" || name === "session.state_changed") this.#nudge();
     if (name === "speech.timing") this.timing = data;
     if (name === "error" && data.generation === undefined && this.phase === "live") this.notice = explain(data);
+    if (name === "error" && data.code === "AVATAR_FAILED") this.switching = "";
     if (this.phase === "live") this.#attend(name, data);
     this.conversation.apply(name, data);
     this.floor.apply(name, data);
@@ -247,7 +282,10 @@ export class Session {
 
   /** What is happening now, not replayed. @param {string} name @param {any} data */
   #attend(name, data) {
-    if (name === "listening") {
+    if (name === "session.avatar") {
+      this.avatarId = data.avatar_id;
+      if (this.switching === data.avatar_id) this.switching = "";
+    } else if (name === "listening") {
       clearTimeout(this.#unsaid);
       if (data.state === "listening") this.#unsaid = setTimeout(() => this.#nothingWasSaid(), RECOGNISED_WITHIN_MS);
     } else if (name === "transcript") {
@@ -296,6 +334,7 @@ export class Session {
     this.peer?.close();
     this.witness.leave();
     this.peer = this.#feed = this.id = null;
+    this.switching = "";
     memory.forget();
     this.conversation.over();
     this.onStream(null);
@@ -306,6 +345,7 @@ export class Session {
   #begin(phase) {
     this.leave();
     this.tries = this.queuePosition = 0;
+    this.switching = "";
     this.timing = this.words = this.notice = null;
     this.#enter(phase);
     return this.#attempt;

@@ -14,6 +14,16 @@ const BY_CODE = {
   queue_full: ["Every place is taken.", "The waiting line is full as well. Try again in a few minutes."],
   avatar_not_found: ["This avatar does not exist any more.", "Choose another one, or reload the page for the current list."],
   model_not_found: ["The model of this avatar is not available.", "Choose another avatar, or look at /models for the reason."],
+  build_timeout: ["Making this face took too long.", "Try a smaller or shorter file."],
+  build_failed: ["This face could not be made.", "Try another photo; the server's log says more (opentalking logs)."],
+  consent_required: ["The person's consent is missing.", "Tick the box, if the person shown has agreed."],
+  file_empty: ["The file is empty.", "Choose another one."],
+  file_missing: ["There is no photo.", "Choose one first."],
+  one_file_only: ["Only one file makes a face.", "Choose a photo or a video, not both."],
+  person_mode_unsupported: ["A face is one person's.", "Choose a photo of one person."],
+  background_unsupported: ["The background stays.", "Choose a photo whose background you like."],
+  foreign_origin: ["This page may not do that.", "Open the page at the server's own address."],
+  avatar_protected: ["This face came with the server.", "Only faces that were added can be deleted."],
   not_sent: ["Not sent.", "The avatar was not connected. Connect and send it again."],
   session_not_found: ["This conversation no longer exists.", "Start a new one."],
   session_closed: ["This conversation has ended.", "Start a new one."],
@@ -22,6 +32,7 @@ const BY_CODE = {
   webrtc_unsupported: ["This browser cannot play live video.", "WebRTC is missing or switched off. Use a current Chrome, Edge, Firefox or Safari."],
   never_ready: ["The avatar did not become ready.", "Look at the workers with “opentalking logs”, then start again."],
   model_unusable: ["The model cannot be used just now.", "Look at /models for the reason, or choose another avatar."],
+  avatar_failed: ["This face could not be loaded.", "The conversation goes on with the one before. Choose another, or look at “opentalking logs”."],
   avatar_unusable: ["This avatar cannot be shown.", "Its files are damaged or incomplete. Choose another one."],
   voice_unusable: ["This voice is not available.", "Look at /voices for what there is."],
   text_empty: ["There is nothing to say.", "Type a line first."],
@@ -99,6 +110,12 @@ const ENDED = [
   [/worker|gone|died|lost/i, ["The conversation ended because a part of the server stopped.", "It restarts by itself. Start again in a few seconds."]],
   [/shutdown|stopping|drain/i, ["The server is shutting down.", "Start again once it is back."]],
 ];
+
+/** @param {string} clause as the server writes it, without a capital and without a full stop */
+export function asSentence(clause) {
+  const text = clause.charAt(0).toUpperCase() + clause.slice(1);
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
+}
 
 /**
  * @param {{code?: string, detail?: string, message?: string}} failure an ApiError, or the data of an `error` event

@@ -71,8 +71,39 @@ class Bundle:
 
 
 def avatars_dir(settings: Settings) -> Path:
-    """The folder of bundles: the setting, or the packaged one."""
+    """The folder of bundles that nobody deletes over HTTP: the setting, or the packaged one."""
     return Path(settings.avatars_dir).expanduser() if settings.avatars_dir else PACKAGED
+
+
+def custom_avatars_dir(settings: Settings) -> Path:
+    """The folder of avatars that people made; it need not exist."""
+    chosen = settings.custom_avatars_dir
+    return Path(chosen).expanduser() if chosen else Path(settings.run_dir).expanduser() / "avatars"
+
+
+def avatar_folders(settings: Settings) -> tuple[Path, ...]:
+    """Where avatars are looked for, in this order: what people make never hides what was there."""
+    return avatars_dir(settings), custom_avatars_dir(settings)
+
+
+def list_avatars(settings: Settings) -> list[Bundle]:
+    """All usable avatars, those that nobody deletes first; of two with one id the first."""
+    found: dict[str, Bundle] = {}
+    for folder in avatar_folders(settings):
+        for bundle in list_bundles(folder):
+            found.setdefault(bundle.id, bundle)
+    return list(found.values())
+
+
+def find_avatar(settings: Settings, avatar_id: str) -> Bundle:
+    """The avatar of that id. Raises AvatarNotFound if there is none, AvatarError if it is broken."""
+    for folder in avatar_folders(settings):
+        try:
+            return find_bundle(folder, avatar_id)
+        except AvatarNotFound:
+            continue
+    known = ", ".join(bundle.id for bundle in list_avatars(settings)) or "none"
+    raise AvatarNotFound(f"no avatar {avatar_id!r}; known: {known}")
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -107,12 +138,17 @@ def list_bundles(directory: Path) -> list[Bundle]:
     return bundles
 
 
+def is_plain_id(avatar_id: str) -> bool:
+    """Can this be an avatar's id, that is the name of a folder and nothing else?"""
+    return _PLAIN_NAME.fullmatch(avatar_id) is not None
+
+
 def find_bundle(directory: Path, avatar_id: str) -> Bundle:
     """The bundle of that id directly inside `directory`; an id is a plain name and never leads out of the folder.
 
     Raises AvatarNotFound if there is none, AvatarError if it is broken.
     """
-    path = directory / avatar_id if _PLAIN_NAME.fullmatch(avatar_id) else None
+    path = directory / avatar_id if is_plain_id(avatar_id) else None
     if path is None or path.resolve().parent != directory.resolve() or not path.is_dir():
         known = ", ".join(bundle.id for bundle in list_bundles(directory)) or "none"
         raise AvatarNotFound(f"no avatar {avatar_id!r}; known: {known}")

@@ -24,8 +24,10 @@ _WEIGHTS = Path(__file__).parent / "weights"
 _DETECTOR_SIDE = 128
 _MESH_SIDE = 192
 _MESH_OUTPUT = "conv2d_21"
+_PRESENCE_OUTPUT = "conv2d_31"
 _CROP_MARGIN = 1.5  # side of the mesh's crop over the larger side of the face
 _MIN_SCORE = 0.5
+_SAME_FACE = 0.1  # boxes whose centres are nearer than this, in sides of the picture, are one face
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class FaceFinder:
 
     def detect(self, bgr: UInt8) -> FaceBox | None:
         """The surest face of `bgr`, uint8 (height, width, 3), or None."""
+        return max(self.detect_all(bgr), key=lambda box: box.score, default=None)
+
+    def detect_all(self, bgr: UInt8) -> list[FaceBox]:
+        """The faces of `bgr`, the surest first. Those much smaller than a tenth of the picture are not seen."""
         height, width = bgr.shape[:2]
         side = max(height, width)
         top, left = (side - height) // 2, (side - width) // 2
@@ -75,41 +81,52 @@ class FaceFinder:
             for output in self._detector.forward(["regressors", "classificators"])
         )
         scores = 1 / (1 + np.exp(-np.clip(logits[:, 0], -80, 80)))
-        best = int(scores.argmax())
-        if scores[best] < _MIN_SCORE:
-            return None
         # x, y, w, h, then six key points, in detector pixels relative to the anchor (w and h absolute)
         found = boxes / _DETECTOR_SIDE
         found[:, :2] += self._anchors
         found[:, 4:] += np.tile(self._anchors, 6)
-        near = (scores >= _MIN_SCORE) & (np.abs(found[:, :2] - found[best, :2]).max(1) < 0.1)
-        x, y, w, h, rx, ry, lx, ly = (np.average(found[near], axis=0, weights=scores[near]) * side)[:8].tolist()
-        return FaceBox((x - left, y - top), (w, h), (rx - left, ry - top), (lx - left, ly - top), float(scores[best]))
+        faces = []
+        left_over = scores >= _MIN_SCORE
+        while left_over.any():
+            best = int(np.where(left_over, scores, 0).argmax())
+            near = left_over & (np.abs(found[:, :2] - found[best, :2]).max(1) < _SAME_FACE)
+            x, y, w, h, rx, ry, lx, ly = (np.average(found[near], axis=0, weights=scores[near]) * side)[:8].tolist()
+            score = float(scores[best])
+            faces.append(FaceBox((x - left, y - top), (w, h), (rx - left, ry - top), (lx - left, ly - top), score))
+            left_over &= ~near
+        return faces
 
     def landmarks(self, bgr: UInt8, box: FaceBox) -> Float32:
         """468 points, float32 (468, 3): x, y in pixels of `bgr`, z in the same scale, smaller is nearer."""
+        return self.place(bgr, box)[0]
+
+    def place(self, bgr: UInt8, box: FaceBox) -> tuple[Float32, float]:
+        """The points as `landmarks` gives them, and how sure the mesh is that it lies on a face (0..1)."""
         centre, side = box.centre, max(box.size) * _CROP_MARGIN
         (rx, ry), (lx, ly) = box.right_eye, box.left_eye
         angle = float(np.arctan2(ly - ry, lx - rx))
-        points = np.empty((POINTS, 3), np.float32)
+        points, presence = np.empty((POINTS, 3), np.float32), 0.0
         for _ in range(2):  # the second crop is cut by the first pass's points, which are surer than the box
-            points = self._mesh_pass(bgr, centre, side, angle)
+            points, presence = self.mesh(bgr, centre, side, angle)
             low, high = points[:, :2].min(0), points[:, :2].max(0)
             centre = tuple(((low + high) / 2).tolist())
             side = float((high - low).max()) * _CROP_MARGIN
             dx, dy = points[LEFT_EYE_OUTER, :2] - points[RIGHT_EYE_OUTER, :2]
             angle = float(np.arctan2(dy, dx))
-        return points
+        return points, presence
 
-    def _mesh_pass(self, bgr: UInt8, centre: tuple[float, float], side: float, angle: float) -> Float32:
+    def mesh(self, bgr: UInt8, centre: tuple[float, float], side: float, angle: float) -> tuple[Float32, float]:
+        """One pass over a square of `side` pixels about `centre`, turned by `angle` radians: as `place` gives them."""
         scale = side / _MESH_SIDE
         rotation = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         to_picture = np.column_stack([rotation, np.asarray(centre) - rotation @ np.full(2, _MESH_SIDE / 2)])
         size = (_MESH_SIDE, _MESH_SIDE)
         crop = cv2.warpAffine(bgr, to_picture, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         self._mesh.setInput(cv2.dnn.blobFromImage(crop, 1 / 255, size, swapRB=True))
-        found = np.asarray(self._mesh.forward([_MESH_OUTPUT])[0]).reshape(POINTS, 3)
-        return np.column_stack([found[:, :2] @ rotation.T + to_picture[:, 2], found[:, 2] * scale]).astype(np.float32)
+        found, logit = (np.asarray(output) for output in self._mesh.forward([_MESH_OUTPUT, _PRESENCE_OUTPUT]))
+        found = found.reshape(POINTS, 3)
+        points = np.column_stack([found[:, :2] @ rotation.T + to_picture[:, 2], found[:, 2] * scale])
+        return points.astype(np.float32), float(1 / (1 + np.exp(-logit.reshape(-1)[0])))
 
 
 def mouth_opening(points: Float32) -> float:

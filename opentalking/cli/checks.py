@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from opentalking.avatars import AvatarError, avatars_dir, find_bundle
+from opentalking.avatars import AvatarError, find_avatar
 from opentalking.cli import control, ports
 from opentalking.cli.instance import running_instance
 from opentalking.cli.plan import redis_binary, run_dir_of
@@ -184,10 +184,10 @@ def turn_taking(settings: Settings) -> Check:
 
 def avatar(settings: Settings) -> Check:
     try:
-        bundle = find_bundle(avatars_dir(settings), settings.default_avatar)
+        bundle = find_avatar(settings, settings.default_avatar)
     except AvatarError as error:
         return Check("avatar", "fail", str(error), "check OPENTALKING_AVATARS_DIR and OPENTALKING_DEFAULT_AVATAR")
-    return Check("avatar", "ok", f"{bundle.name} ({avatars_dir(settings)})")
+    return Check("avatar", "ok", f"{bundle.name} ({bundle.path.parent})")
 
 
 def run_dir(settings: Settings) -> Check:

@@ -16,6 +16,7 @@ _COMMANDS = {
     "logs": "show the processes' logs",
     "doctor": "say what is missing and how to mend it",
     "settings": "list every setting",
+    "avatar": "make an avatar of a photo or a short video, list and delete them",
     "bench": "measure latencies, frame rate and CPU",
     "redis": "send commands to this node's Redis, like redis-cli",
     "synth-server": "serve a face of this machine to others",

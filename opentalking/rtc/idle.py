@@ -2,7 +2,7 @@
 
 The clip is a file of I420 frames that forms a seamless loop; the inference worker renders it, this room only maps it.
 `EncodedLoop` holds the same loop as access units, with a keyframe every ENTRY_FRAMES: a decoder can join there, so a
-session that only idles costs no encoding at all.
+session that only idles costs no encoding at all. A `Face` is both, and all that this room knows of an avatar.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +57,17 @@ class EncodedLoop:
 
 def encode_loop(clip: UInt8, codec: Codec, bitrate: int) -> EncodedLoop:
     """Encode a clip once through; it may take its time (about 5 ms a frame)."""
-    _, rows, columns = clip.shape
-    encoder = VideoEncoder(codec, columns, rows * 2 // 3, bitrate, effort="once")
+    encoder = VideoEncoder(codec, bitrate, effort="once")
     return EncodedLoop(tuple(encoder.encode(frame, pose % ENTRY_FRAMES == 0)[0] for pose, frame in enumerate(clip)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """An avatar as it is shown: `clip` is its idle loop, uint8 (frames, height*3//2, width); `loop_of` gives the loop's
+    encoding, or None while there is none. Two faces are the same only if they are one object."""
+
+    clip: UInt8
+    loop_of: Callable[[Codec], EncodedLoop | None] = lambda codec: None
 
 
 class LoopLibrary:
@@ -78,6 +86,11 @@ class LoopLibrary:
         if path not in self._clips:
             self._clips[path] = map_clip(path, width, height)
         return self._clips[path]
+
+    def face(self, path: Path, width: int, height: int) -> Face:
+        """The avatar whose clip this is. Raises OSError, or ValueError if it is not whole frames."""
+        clip = self.clip(path, width, height)
+        return Face(clip, lambda codec: self.get(path, clip, codec))
 
     def get(self, path: Path, clip: UInt8, codec: Codec) -> EncodedLoop | None:
         """The loop, or None while it is being encoded (which the first call starts)."""

@@ -28,7 +28,6 @@ from aiortc.rtp import RtpPacket
 
 from opentalking.rtc import aiortc_seam as seam
 from opentalking.rtc.clock import MediaClock, Metronome
-from opentalking.rtc.idle import EncodedLoop
 from opentalking.rtc.microphone import Microphone, MicrophoneSink
 from opentalking.rtc.opus import OpusEncoder
 from opentalking.rtc.playout import Playout
@@ -36,7 +35,7 @@ from opentalking.rtc.sender import RtpSender
 from opentalking.rtc.stream import VideoStream
 from opentalking.rtc.transmitter import VIDEO_CLOCK_RATE, Transmitter
 from opentalking.rtc.video import Codec, VideoEncoder
-from opentalking.types import PLAYBACK_RATE, UInt8
+from opentalking.types import PLAYBACK_RATE
 
 log = logging.getLogger(__name__)
 
@@ -107,22 +106,14 @@ class Peer:
         self.transmitter: Transmitter | None = None
         self.microphone: Microphone | None = None
 
-    async def answer(
-        self,
-        offer_sdp: str,
-        playout: Playout,
-        clip: UInt8,
-        loop_of: Callable[[Codec], Callable[[], EncodedLoop | None]],
-        executor: Executor,
-    ) -> str:
+    async def answer(self, offer_sdp: str, playout: Playout, executor: Executor) -> str:
         """Answer an offer with one audio and one video track. Raises OfferError."""
         options = self._options
         self.codec = choose_codec(offer_sdp, options.preferred_codec)
         if "m=audio" not in offer_sdp:
             raise OfferError("the offer has no audio section: the sound carries the clock of the session")
-        height, width = clip.shape[1] * 2 // 3, clip.shape[2]
-        encoder = VideoEncoder(self.codec, width, height, options.video_bitrate)
-        stream = VideoStream(encoder, clip, loop_of(self.codec), options.keyframe_min_interval_s)
+        encoder = VideoEncoder(self.codec, options.video_bitrate)
+        stream = VideoStream(encoder, options.keyframe_min_interval_s)
         connection = self._connection
         connection.on("connectionstatechange", self._state_changed)
         connection.on("track", self._track_offered)

@@ -18,12 +18,16 @@ one between the two that lasts 20 ms, from the head's last pose. A turn that hol
 it) looks and sounds as if cut, but its slots stay unread and its cursor stays. So does the head, for the pictures in
 these slots were rendered for the poses that follow. When the turn goes on, its first 5 ms fade in.
 
+Another face (`follow`) comes with a source of its own, from which a turn in progress goes on: what the source before it
+holds is played first, and the first picture after that is the new face's. Sound and clock know nothing of it.
+
 The cursor (generation, fragment, sample) is what was handed to RTP. It is reported here and known nowhere else.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,6 +35,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from opentalking.rtc.idle import Face
 from opentalking.slots import SlotFlags, SlotInfo
 from opentalking.types import FPS, PACKET_SAMPLES, PLAYBACK_RATE, PLAYBACK_SAMPLES, Int16, UInt8
 
@@ -81,10 +86,20 @@ class PlayoutObserver(Protocol):
 @dataclass(frozen=True, slots=True)
 class Picture:
     """What to show: `pixels` uint8 I420 (a buffer that stays untouched for five more frames), or None for the plain
-    idle face at `pose`."""
+    idle `face` at `pose`."""
 
     pose: int
     pixels: UInt8 | None
+    face: Face
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """A face that waits for its turn, its source, and who is told when it is shown."""
+
+    source: SlotSource
+    face: Face
+    shown: Callable[[], None]
 
 
 class Playout:
@@ -94,24 +109,22 @@ class Playout:
         self,
         source: SlotSource,
         observer: PlayoutObserver,
-        idle_clip: UInt8,
+        face: Face,
         prebuffer_slots: int,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`idle_clip` is uint8 (frames, height*3//2, width), a seamless loop."""
         self._source = source
         self._observer = observer
-        self.clip = idle_clip
+        self._following: deque[_Following] = deque()
         self._prebuffer = max(1, prebuffer_slots)
         self._now = now
-        self._buffers = [np.empty(idle_clip.shape[1:], np.uint8) for _ in range(_PIXEL_BUFFERS)]
-        self._buffer = 0
         self.pose = 0
+        self._wear(face)
         self._half = 0  # which packet of the current frame is next
         self._turn = 0  # generation that is playing; 0: none
         self._info: SlotInfo | None = None  # of the slot that is playing; None: silence
         self._pcm = np.zeros(PLAYBACK_SAMPLES, np.int16)
-        self._spoken_picture = Picture(0, None)  # that slot's
+        self._spoken_picture = Picture(0, None, face)  # that slot's
         self._held = False  # whether the turn holds still
         self._rest: SlotInfo | None = None  # of the slot that it was stopped in the middle of
         self._rises = False  # whether the next sound fades in
@@ -122,13 +135,31 @@ class Playout:
         self._awaited = 0  # generation of the turn that waits for its prebuffer
         self._waited = 0  # frames that it has waited
         self._frames = 0
-        self._fallback = len(_FALLBACK)  # frames since speech ended
-        self._between = False  # whether the picture on show lies between speech and the idle face
         self.starved = 0  # frames that came too late
 
     @property
     def speaking(self) -> bool:
         return self._turn != 0
+
+    def follow(self, source: SlotSource, face: Face, shown: Callable[[], None]) -> None:
+        """Another face, once the slots of the source before it are used up; nothing may be added to those any more."""
+        self._following.append(_Following(source, face, shown))
+
+    def _follow(self) -> None:
+        """Change the face if it is time. A turn that holds still goes on, or is cut, with the one that it had."""
+        while self._following and not self._held and self._source.front() is None:
+            following = self._following.popleft()
+            self._source = following.source
+            self._wear(following.face)
+            following.shown()
+
+    def _wear(self, face: Face) -> None:
+        self.face = face
+        self._buffers = [np.empty(face.clip.shape[1:], np.uint8) for _ in range(_PIXEL_BUFFERS)]
+        self._buffer = 0
+        self.pose %= len(face.clip)
+        self._fallback = len(_FALLBACK)  # frames since speech ended
+        self._between = False  # whether the picture on show lies between speech and the idle face
 
     def tick(self, video_timestamp: int = 0) -> tuple[Picture | None, Int16 | None]:
         """The next 20 ms: a picture if one begins with it, and sound, int16 (960,) at 48 kHz, or None for silence.
@@ -178,6 +209,7 @@ class Playout:
         """Decide on the next frame."""
         second_half, self._between = self._between, False
         self.settle()
+        self._follow()
         if self._held:
             return self._idle_picture()
         slot = self._source.front()
@@ -213,7 +245,7 @@ class Playout:
         self._info = slot.info
         self._pcm[:] = slot.pcm
         self._frames += 1
-        self._spoken_picture = self._speech_picture(Picture(slot.pose, slot.frame))
+        self._spoken_picture = self._speech_picture(Picture(slot.pose, slot.frame, self.face))
         return self._spoken_picture
 
     def _speech_picture(self, source: Picture) -> Picture:
@@ -223,19 +255,19 @@ class Playout:
         np.copyto(pixels, source.pixels)
         self._fallback = 0
         self._pose(source.pose)
-        return Picture(self.pose, pixels)
+        return Picture(self.pose, pixels, self.face)
 
     def _idle_picture(self) -> Picture:
         if not self._held:
-            self._pose((self.pose + 1) % len(self.clip))
+            self._pose((self.pose + 1) % len(self.face.clip))
         if self._fallback >= len(_FALLBACK):
-            return Picture(self.pose, None)
+            return Picture(self.pose, None, self.face)
         share = _FALLBACK[self._fallback]
         self._fallback += 1
         self._between = True
         last, pixels = self._buffers[self._buffer], self._next_buffer()
-        cv2.addWeighted(self.clip[self.pose], share, last, 1.0 - share, 0.0, dst=pixels)
-        return Picture(self.pose, pixels)
+        cv2.addWeighted(self.face.clip[self.pose], share, last, 1.0 - share, 0.0, dst=pixels)
+        return Picture(self.pose, pixels, self.face)
 
     def _next_buffer(self) -> UInt8:
         self._buffer = (self._buffer + 1) % _PIXEL_BUFFERS

@@ -4,7 +4,8 @@ speech        live live live                                    live …
 fallback                     live live
 idle                                   live … live │ loop loop loop loop …
                                                    └ a keyframe of the loop: the decoder needs nothing before it
-live after the loop begins with a keyframe, as does a browser's request for one.
+live after the loop begins with a keyframe, as does a browser's request for one, and as does another face, which may be
+of another size.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from opentalking.rtc.idle import EncodedLoop
+from opentalking.rtc.idle import Face
 from opentalking.rtc.playout import Picture
 from opentalking.rtc.video import Codec, VideoEncoder
-from opentalking.types import UInt8
 
 
 class VideoStream:
@@ -24,14 +24,11 @@ class VideoStream:
     def __init__(
         self,
         encoder: VideoEncoder,
-        clip: UInt8,
-        loop: Callable[[], EncodedLoop | None],
         keyframe_min_interval_s: float,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._encoder = encoder
-        self._clip = clip
-        self._loop = loop
+        self._face: Face | None = None  # of the last picture
         self._interval = keyframe_min_interval_s
         self._now = now
         self._looping = False
@@ -65,6 +62,8 @@ class VideoStream:
         """The access unit of the next picture."""
         unit = self._loop_unit(picture)
         self._pose = picture.pose
+        if picture.face is not self._face:
+            self._face, self._looping, self._key_wanted = picture.face, False, True
         if unit is not None:
             if self._key_wanted or not self._looping:  # it joins, or answers a request: a keyframe
                 self._looping, self._key_wanted, self._key_at = True, False, self._now()
@@ -74,7 +73,7 @@ class VideoStream:
         self._looping = self._key_wanted = False
         if keyframe:
             self._key_at = self._now()  # what is asked for while it is being encoded is this one
-        pixels = self._clip[picture.pose] if picture.pixels is None else picture.pixels
+        pixels = picture.face.clip[picture.pose] if picture.pixels is None else picture.pixels
         unit, is_key = self._encoder.encode(pixels, keyframe)
         if is_key:
             self._key_at = self._now()
@@ -84,8 +83,9 @@ class VideoStream:
     def _loop_unit(self, picture: Picture) -> bytes | None:
         if picture.pixels is not None:
             return None
-        loop = self._loop()
+        loop = picture.face.loop_of(self.codec)
         if loop is None:
             return None
-        follows = self._looping and not self._key_wanted and picture.pose == (self._pose + 1) % len(loop.units)
+        looping = self._looping and not self._key_wanted and picture.face is self._face
+        follows = looping and picture.pose == (self._pose + 1) % len(loop.units)
         return loop.units[picture.pose] if follows or loop.is_entry(picture.pose) else None

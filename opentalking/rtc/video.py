@@ -26,12 +26,13 @@ _RECONFIGURE_RATIO = 0.2  # a bitrate estimate must differ by this much to be wo
 
 
 class VideoEncoder:
-    """One H.264 or VP8 stream. `encode` may run in any one thread at a time; it releases the interpreter lock."""
+    """One H.264 or VP8 stream. `encode` may run in any one thread at a time; it releases the interpreter lock. The
+    pictures' size may change on the way: the first of another size is a keyframe that tells it."""
 
-    def __init__(self, codec: Codec, width: int, height: int, bitrate: int, effort: Effort = "live") -> None:
+    def __init__(self, codec: Codec, bitrate: int, effort: Effort = "live") -> None:
         self.codec: Codec = codec
         self._effort: Effort = effort
-        self._size = (width, height)
+        self._size = (0, 0)  # width, height of what `_context` encodes
         self._bitrate = bitrate
         self._context: VideoCodecContext | None = None
         self._frames = 0
@@ -53,16 +54,29 @@ class VideoEncoder:
     def encode(self, pixels: UInt8, keyframe: bool = False) -> tuple[bytes, bool]:
         """Encode uint8 I420 (height*3//2, width). Returns the access unit and whether it is a keyframe."""
         context = self._context  # set_bitrate may take it away meanwhile, from another thread
-        if context is None:
-            context = self._context = _open(self.codec, *self._size, self._bitrate, self._effort)
-            self._frames = 0
-        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(pixels), "yuv420p")
+        size = pixels.shape[1], pixels.shape[0] * 2 // 3
+        if context is None or size != self._size:
+            context = self._context = _open(self.codec, *size, self._bitrate, self._effort)
+            self._size, self._frames = size, 0
+        frame = _frame(np.ascontiguousarray(pixels), *size)
         frame.pts = self._frames
         frame.time_base = Fraction(1, FPS)
         frame.pict_type = PictureType.I if keyframe or self._frames == 0 else PictureType.NONE
         self._frames += 1
         packets = context.encode(frame)
         return b"".join(bytes(packet) for packet in packets), any(packet.is_keyframe for packet in packets)
+
+
+def _frame(pixels: UInt8, width: int, height: int) -> av.VideoFrame:
+    """I420 as the codec takes it; not copied, unless PyAV would take two rows less (it counts them by the six)."""
+    if height % 4 == 0:
+        return av.VideoFrame.from_numpy_buffer(pixels, "yuv420p")
+    frame = av.VideoFrame(width, height, "yuv420p")
+    chroma = pixels[height:].reshape(2, height // 2, width // 2)
+    for plane, samples in zip(frame.planes, (pixels[:height], *chroma), strict=True):
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        lines[:, : plane.width] = samples
+    return frame
 
 
 def _open(codec: Codec, width: int, height: int, bitrate: int, effort: Effort) -> VideoCodecContext:

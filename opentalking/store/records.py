@@ -90,6 +90,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     last_error: SessionError | None = None
     ended_reason: str = ""
     idle_clip: str = ""
+    face: int = 0  # which of the session's faces is in force (workers/switching.py)
+    faces_asked: int = 0  # the newest that was asked for
     turn: int = 0  # generation of the turn in progress; 0: none
     turn_began_at: float = 0.0  # of that turn, or the one before: end of speech, or acceptance
     raw: dict[str, str] = {}
@@ -175,6 +177,27 @@ class Offer(msgspec.Struct, frozen=True, tag_field="cmd", tag="offer"):
     deadline: float
 
 
+class SwitchAvatar(msgspec.Struct, frozen=True, tag_field="cmd", tag="switch_avatar"):
+    """Render another avatar: the session's face number `face`."""
+
+    session_id: str
+    face: int
+    avatar_id: str
+    model: str
+
+
+class ShowAvatar(msgspec.Struct, frozen=True, tag_field="cmd", tag="show_avatar"):
+    """Show another avatar: face number `face` is being rendered, into a ring of its own."""
+
+    session_id: str
+    face: int
+    avatar_id: str
+    model: str
+    width: int
+    height: int
+    idle_clip: str
+
+
 class WindUp(msgspec.Struct, frozen=True, tag_field="cmd", tag="wind_up"):
     """Another worker of the session is going: end this turn with the sentence that is being heard."""
 
@@ -189,7 +212,7 @@ class Close(msgspec.Struct, frozen=True, tag_field="cmd", tag="close"):
     reason: str
 
 
-Command: TypeAlias = Open | Speak | Chat | Seen | Offer | WindUp | Close
+Command: TypeAlias = Open | Speak | Chat | Seen | Offer | SwitchAvatar | ShowAvatar | WindUp | Close
 
 
 class Event(msgspec.Struct, frozen=True):

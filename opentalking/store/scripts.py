@@ -43,6 +43,12 @@ redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1
 """)
 
+# KEYS session · ARGV field  -> the field, raised by one; 0 without a session
+COUNT_UP = Script("""
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+""")
+
 # KEYS session, events · ARGV id, new state, now  -> 1 if the state changed
 SET_STATE = Script(
     _EMIT

@@ -11,7 +11,7 @@ import msgspec
 
 from opentalking.store import keys, scripts
 from opentalking.store.events import Events
-from opentalking.store.records import NewSession, Peer, Role, Session, State
+from opentalking.store.records import NewSession, Peer, Role, Session, ShowAvatar, State
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,15 @@ class Sessions(Events):
     async def set_idle_clip(self, session_id: str, path: str) -> bool:
         """Where the inference worker put the avatar's idle clip, for the rtc worker of the same node."""
         return await self._update(session_id, "idle_clip", path)
+
+    async def ask_face(self, session_id: str) -> int:
+        """The number of a face that is going to be asked for; the highest is the one that is wanted. 0: no session."""
+        return int(await self._script(scripts.COUNT_UP, [keys.session(session_id)], "faces_asked"))
+
+    async def set_face(self, face: ShowAvatar) -> bool:
+        """Another face is in force from now on: whoever opens the session opens it with this one."""
+        fields = {name: str(value) for name, value in msgspec.structs.asdict(face).items() if name != "session_id"}
+        return await self._update(face.session_id, *(part for pair in fields.items() for part in pair))
 
     async def keep_history(self, session_id: str, entries: Sequence[msgspec.Struct]) -> bool:
         """What was said and heard so far, for a speech worker that comes back. False once the session is over."""

@@ -1,4 +1,5 @@
-"""Fixtures of the browser tests on a real node: the defaults that a newcomer gets, and Chromium in front of them."""
+"""Fixtures of the browser tests: a real node with the defaults that a newcomer gets and Chromium in front of it, or the
+page's files alone."""
 
 from __future__ import annotations
 
@@ -10,12 +11,16 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from aiohttp import web
+from playwright.async_api import Browser, Page, async_playwright
 
 from tests.browser.guest import CHROMIUM_ARGS, Guest
 from tests.browser.wav_microphone import WavMicrophone
 from tests.support.node import Node
 from tests.support.spoken import pause
+
+STATIC = Path(__file__).parents[2] / "api" / "static"
+MODULE_ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +85,35 @@ async def speaker(node: Node, microphone: WavMicrophone) -> AsyncIterator[Guest]
     async with chromium_with(*arguments, microphone.argument) as browser, somebody(node, browser) as someone:
         await someone.until("async () => (await (await fetch('/health')).json()).stt.whisper.available")
         yield someone
+
+
+@pytest_asyncio.fixture
+async def base_url() -> AsyncIterator[str]:
+    """The page and its files; every API call gets the 404 of a server that is not one."""
+    app = web.Application()
+
+    async def index(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(STATIC / "index.html")
+
+    app.add_routes([web.get("/", index), web.static("/static", STATIC)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    await runner.cleanup()
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium_with(*MODULE_ARGS) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def page(browser: Browser, base_url: str) -> AsyncIterator[Page]:
+    context = await browser.new_context(base_url=base_url, viewport={"width": 1280, "height": 800})
+    opened = await context.new_page()
+    await opened.goto("/")
+    yield opened
+    await context.close()

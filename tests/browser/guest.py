@@ -113,6 +113,24 @@ class Guest:
         )
         return stats
 
+    async def looks_like(self, faces: dict[str, np.ndarray]) -> str:
+        """Which of these pictures (BGR, as large as the video) what is received now is most alike."""
+        sent = await self.page.evaluate(
+            """() => {
+                const video = document.getElementById("video");
+                const context = new OffscreenCanvas(64, 64).getContext("2d");
+                context.drawImage(video, 0, 0, 64, 64);
+                return [...context.getImageData(0, 0, 64, 64).data];
+            }"""
+        )
+        received = np.array(sent, np.uint8).reshape(64, 64, 4)[..., 2::-1].astype(float)
+
+        def distance(name: str) -> float:
+            seen = cv2.resize(faces[name], (64, 64), interpolation=cv2.INTER_AREA)
+            return float(np.abs(received - seen).mean())
+
+        return min(faces, key=distance)
+
     async def picture(self) -> np.ndarray:
         """What the screen shows where the video is, BGR."""
         png = await self.page.locator("#stage").screenshot()

@@ -10,7 +10,7 @@
 (() => {
   const LOUD_RMS = 0.01;
   const SIDE = 128;
-  const MOUTH = [49, 74, 30, 24]; // x, y, width, height on a SIDE x SIDE picture of the presenter
+  const MOUTH = [53, 71, 22, 19]; // x, y, width, height on a SIDE x SIDE picture of the presenter
   const video = document.getElementById("video");
   const stateNow = () => document.getElementById("state").dataset.state;
   const sound = { blocks: 0, loud: 0, quietRun: 0, peak: 0, maxStep: 0, fullScale: 0, energy: 0, samples: 0 };

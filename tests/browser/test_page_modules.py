@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from aiohttp import web
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Page
 
 pytestmark = pytest.mark.browser
 
 API = Path(__file__).parents[2] / "api"
-STATIC = API / "static"
-CHROMIUM_ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 SPOKEN_TURN = [
     ["speech.started", {"generation": 1, "text": "Who are you?"}],
@@ -27,41 +21,6 @@ SPOKEN_TURN = [
     ["speech.media_started", {"generation": 1}],
     ["subtitle.chunk", {"generation": 1, "text": "I am a face.", "is_final": False, "fragment": 0}],
 ]
-
-
-@pytest_asyncio.fixture
-async def base_url() -> AsyncIterator[str]:
-    """The page and its files; every API call gets the 404 of a server that is not one."""
-    app = web.Application()
-
-    async def index(request: web.Request) -> web.FileResponse:
-        return web.FileResponse(STATIC / "index.html")
-
-    app.add_routes([web.get("/", index), web.static("/static", STATIC)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    await runner.cleanup()
-
-
-@pytest_asyncio.fixture
-async def browser() -> AsyncIterator[Browser]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=executable, args=CHROMIUM_ARGS)
-        yield opened
-        await opened.close()
-
-
-@pytest_asyncio.fixture
-async def page(browser: Browser, base_url: str) -> AsyncIterator[Page]:
-    context = await browser.new_context(base_url=base_url, viewport={"width": 1280, "height": 800})
-    opened = await context.new_page()
-    await opened.goto("/")
-    yield opened
-    await context.close()
 
 
 async def conversation_after(page: Page, events: list[Any]) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ from tests.api_client import LIVES_S, Api, beat
 async def test_avatars_are_listed_with_the_fields_of_the_wire_contract(api: Api) -> None:
     status, answer = await api.get("/avatars")
     assert status == 200
-    assert [avatar["id"] for avatar in answer] == ["drawn", "presenter"]
-    assert answer[1] == {
+    assert [avatar["id"] for avatar in answer] == ["drawn", "ingrid", "presenter", "samuel"]
+    assert answer[2] == {
         "id": "presenter",
         "name": "Presenter",
         "model_type": "portrait",
@@ -22,7 +22,7 @@ async def test_avatars_are_listed_with_the_fields_of_the_wire_contract(api: Api)
         "duo_dialog": None,
         "client_renderer": None,
     }
-    assert (await api.get("/avatars/presenter"))[1] == answer[1]
+    assert (await api.get("/avatars/presenter"))[1] == answer[2]
 
 
 async def test_an_avatar_has_a_picture(api: Api) -> None:

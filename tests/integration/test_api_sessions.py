@@ -12,6 +12,7 @@ from opentalking.store import ROLES, Close, Open
 from tests.api_client import LIVES_S, Api, beat
 
 WORKERS = [f"a:{role}-1" for role in ROLES]
+AVATARS = "drawn, ingrid, presenter, samuel"
 
 
 async def test_a_session_is_made_placed_and_opened_by_its_three_workers(api: Api) -> None:
@@ -47,8 +48,8 @@ async def test_null_for_an_optional_field_is_the_same_as_leaving_it_out(api: Api
 @pytest.mark.parametrize(
     ("body", "status", "code", "detail"),
     [
-        ({"avatar_id": "nobody"}, 404, "avatar_not_found", "avatar_id: no avatar 'nobody'; known: drawn, presenter"),
-        ({"avatar_id": "../etc"}, 404, "avatar_not_found", "avatar_id: no avatar '../etc'; known: drawn, presenter"),
+        ({"avatar_id": "nobody"}, 404, "avatar_not_found", f"avatar_id: no avatar 'nobody'; known: {AVATARS}"),
+        ({"avatar_id": "../etc"}, 404, "avatar_not_found", f"avatar_id: no avatar '../etc'; known: {AVATARS}"),
         ({"avatar_id": "presenter", "model": "wax"}, 400, "unknown_model", "model: no model 'wax'; known: portrait"),
         (
             {"avatar_id": "presenter", "tts_provider": "parrot"},

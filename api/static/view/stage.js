@@ -1,7 +1,7 @@
 /** The stage: picture and sound, the state in a word, the subtitle, the curtain before and between, the controls. */
 
 import { previewUrl } from "../api.js";
-import { byId, element, setText } from "./dom.js";
+import { byId, setText } from "./dom.js";
 
 const FLOOR_WORDS = { listening: "Listening", thinking: "Thinking", speaking: "Speaking", paused: "Paused – listening", interrupted: "Interrupted", error: "Error" };
 
@@ -44,9 +44,9 @@ export class Stage {
   /**
    * @param {import("../session.js").Session} session
    * @param {import("../voice.js").Voice} voice
-   * @param {{onConnect: () => void, onAvatar: (id: string) => void}} actions
+   * @param {() => void} onConnect
    */
-  constructor(session, voice, { onConnect, onAvatar }) {
+  constructor(session, voice, onConnect) {
     this.session = session;
     this.voice = voice;
     byId("connect").addEventListener("click", onConnect);
@@ -56,7 +56,6 @@ export class Stage {
     });
     byId("stop").addEventListener("click", () => session.interrupt());
     byId("mute").addEventListener("click", () => this.#toggleSound());
-    byId("avatars").addEventListener("change", (/** @type {any} */ event) => onAvatar(event.target.value));
     byId("preview").addEventListener("error", () => byId("preview").removeAttribute("src"));
   }
 
@@ -79,19 +78,8 @@ export class Stage {
     this.#renderSound();
   }
 
-  /** @param {import("../api.js").Avatar[]} avatars @param {string} chosen */
-  renderAvatars(avatars, chosen) {
-    const fieldset = byId("avatars");
-    for (const old of fieldset.querySelectorAll("label")) old.remove();
-    for (const { id, name } of avatars) {
-      const input = /** @type {HTMLInputElement} */ (element("input", { type: "radio", name: "avatar", value: id }));
-      input.checked = id === chosen;
-      fieldset.append(element("label", {}, input, element("img", { src: previewUrl(id), alt: "" }), element("span", {}, name || id)));
-    }
-  }
-
-  /** @param {import("../api.js").Avatar | undefined} avatar @param {number} avatarCount */
-  render(avatar, avatarCount) {
+  /** @param {import("../api.js").Avatar | undefined} avatar */
+  render(avatar) {
     const { phase, floor } = this.session;
     const [state, word] = stateOf(this.session);
     document.body.dataset.phase = phase;
@@ -114,7 +102,6 @@ export class Stage {
     byId("spinner").hidden = button !== "" || phase === "live";
     byId("connect").hidden = button === "";
     setText(byId("connect"), button || "Start talking");
-    byId("avatars").hidden = avatarCount < 2 || button === "";
     if (phase !== this.#phase && button) byId("stage").scrollIntoView({ block: "nearest" }); // on a phone it may be out of view
     this.#phase = phase;
   }
@@ -127,7 +114,8 @@ export class Stage {
     byId("preview").src = source;
     byId("preview").alt = `Picture of ${avatar.name || avatar.id}`;
     this.#video.poster = source;
-    if (avatar.width && avatar.height) byId("stage").style.setProperty("--aspect", String(avatar.width / avatar.height));
+    // A face of another size does not move a page on which somebody talks: it is cut to fit.
+    if (avatar.width && avatar.height && this.session.phase !== "live") byId("stage").style.setProperty("--aspect", String(avatar.width / avatar.height));
   }
 
   #toggleSound() {

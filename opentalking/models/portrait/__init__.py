@@ -16,5 +16,5 @@ motion.py         the idle loop: head, breathing, blinks, glances
 planes.py         pictures as I420 planes: all per-frame work is done on them
 clip.py           a filmed person: the same mouth on the frames of a video
 adapter.py        the ModelAdapter
-convert.py        a trained torch checkpoint → data/viseme_net.npz
+training/         how data/viseme_net.npz is made; not imported at run time
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from opentalking.types import MODEL_RATE, Float32
+from opentalking.types import MODEL_RATE, Float32, Float64
 
 BANDS = 40
 HOP = 160  # samples, 10 ms
@@ -18,10 +18,16 @@ _LOW_HZ, _HIGH_HZ = 60.0, 7600.0
 _FLOOR = 1e-6
 
 
+def band_edges() -> Float64:
+    """Where the bands begin, peak and end, in Hz, (42,): band i reaches from edge i to edge i + 2."""
+    mels = np.linspace(2595 * np.log10(1 + _LOW_HZ / 700), 2595 * np.log10(1 + _HIGH_HZ / 700), BANDS + 2)
+    edges: Float64 = 700 * (10 ** (mels / 2595) - 1)
+    return edges
+
+
 def _filters() -> Float32:
     """Triangular mel filters, (257, 40)."""
-    mels = np.linspace(2595 * np.log10(1 + _LOW_HZ / 700), 2595 * np.log10(1 + _HIGH_HZ / 700), BANDS + 2)
-    edges = 700 * (10 ** (mels / 2595) - 1)
+    edges = band_edges()
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     bins = np.fft.rfftfreq(_FFT, 1 / MODEL_RATE)[:, None]
     triangles = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre))

@@ -1,11 +1,11 @@
 """The net that hears visemes: a causal convolution stack over log-mel frames, streaming, in NumPy alone.
 
-    mel 40 ─ conv 5, ReLU ─ 80 ─┬─ 6 x [ x + ReLU(conv 3, dilation d) ]  d = 1 2 4 8 4 1 ─┬─ 21
+    mel 40 ─ conv 5, ReLU ─ 80 ─┬─ 6 x [ x + ReLU(conv 3, dilation d) ]  d = 1 2 4 8 4 1 ─┬─ 15
                                 └───────────── batch norm is folded ─────────────────────┘
 
-Of the 21 outputs the first 15 are viseme scores (before softmax); the rest only helped training. It was
-trained to answer `lookahead` frames late: output i + lookahead speaks of frame i. Between pushes each layer keeps the
-inputs that its kernel reaches back to, so pieces give what the whole would.
+The outputs are viseme scores, before softmax. It was trained (by `training/`) to answer `lookahead` frames late: output
+i + lookahead speaks of frame i. Between pushes each layer keeps the inputs that its kernel reaches back to, so pieces
+give what the whole would.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from opentalking.models.portrait.mel import BANDS, MelStream
-from opentalking.models.portrait.visemes import VISEMES
 from opentalking.types import Float32
 
 WEIGHTS = Path(__file__).parent / "data" / "viseme_net.npz"
@@ -35,8 +34,8 @@ class VisemeNet:
     input_bias: Float32  # (80,)
     block_kernels: Float32  # (6, 3 * 80, 80)
     block_biases: Float32  # (6, 80)
-    output_kernel: Float32  # (80, 21)
-    output_bias: Float32  # (21,)
+    output_kernel: Float32  # (80, 15)
+    output_bias: Float32  # (15,)
     lookahead: int  # frames of 10 ms
 
     @classmethod
@@ -65,13 +64,13 @@ class NetStream:
 
     def push(self, samples: Float32) -> Float32:
         """Add float32 samples at 16 kHz; viseme scores that became known, (frames, 15), frame 0 of the turn first."""
-        scores = self.outputs((self._mel.push(samples) - self._net.mean) / self._net.deviation)[:, : len(VISEMES)]
+        scores = self.outputs((self._mel.push(samples) - self._net.mean) / self._net.deviation)
         skipped = min(self._to_skip, len(scores))
         self._to_skip -= skipped
         return scores[skipped:]
 
     def outputs(self, normalised_mel: Float32) -> Float32:
-        """All 21 outputs for frames of normalised mel, (frames, 40) -> (frames, 21), still late by the look-ahead."""
+        """Scores for frames of normalised mel, (frames, 40) -> (frames, 15), still late by the look-ahead."""
         net, frames = self._net, len(normalised_mel)
         if frames == 0:
             return np.zeros((0, len(net.output_bias)), np.float32)

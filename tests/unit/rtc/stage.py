@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from opentalking.avatars.bundle import PACKAGED
+from opentalking.rtc.idle import Face
 from opentalking.rtc.playout import AVSlot, Picture, Playout
 from opentalking.slots import SlotFlags, SlotInfo
 from opentalking.types import PACKET_SAMPLES, PLAYBACK_SAMPLES, Int16, UInt8, i420_shape
@@ -136,7 +137,7 @@ class Stage:
     def __init__(self, prebuffer: int = 2) -> None:
         self.source = Source()
         self.observer = Observer()
-        self.playout = Playout(self.source, self.observer, tiny_clip(), prebuffer, now=lambda: 1000.0)
+        self.playout = Playout(self.source, self.observer, Face(tiny_clip()), prebuffer, now=lambda: 1000.0)
         self.ticks: list[Tick] = []
 
     def arrive(self, *slots: AVSlot) -> None:

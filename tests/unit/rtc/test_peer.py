@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
-from opentalking.rtc.idle import EncodedLoop, encode_loop
+from opentalking.rtc.idle import EncodedLoop, Face, encode_loop
 from opentalking.rtc.microphone import MicrophoneSink
 from opentalking.rtc.peer import OfferError, Peer, PeerOptions, choose_codec
 from opentalking.rtc.playout import AVSlot, Playout
@@ -85,7 +85,7 @@ class Served:
         self.closed = asyncio.Event()
         self.source, self.observer = Source(), Observer()
         self.clip = moving_face(POSES)
-        self.playout = Playout(self.source, self.observer, self.clip, 2)
+        self.playout = Playout(self.source, self.observer, Face(self.clip, lambda codec: self.loop), 2)
         self.peer = Peer(PeerOptions(codec, 1_000_000, 32_000, 0.0, (), public_address), self._on_state, ear)
         self.loop: EncodedLoop | None = None
         self._executor = executor
@@ -96,7 +96,7 @@ class Served:
             self.closed.set()
 
     async def answer(self, offer: str) -> str:
-        return await self.peer.answer(offer, self.playout, self.clip, lambda codec: lambda: self.loop, self._executor)
+        return await self.peer.answer(offer, self.playout, self._executor)
 
     def speak(self, slots: int) -> None:
         """Queue a turn: a tone, and pictures that are the inverted idle face."""

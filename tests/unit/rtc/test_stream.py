@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opentalking.rtc.idle import ENTRY_FRAMES, EncodedLoop, encode_loop
+from opentalking.rtc.idle import ENTRY_FRAMES, EncodedLoop, Face, encode_loop
 from opentalking.rtc.playout import Picture
 from opentalking.rtc.stream import VideoStream
 from opentalking.rtc.video import Codec, VideoEncoder
@@ -49,10 +49,9 @@ class Watched:
     keys: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.encoder = VideoEncoder(self.codec, SIZE, SIZE, BITRATE)
-        self.stream = VideoStream(
-            self.encoder, moving_face(POSES), lambda: self.loop, self.interval_s, lambda: self.now_s
-        )
+        self.encoder = VideoEncoder(self.codec, BITRATE)
+        self.face = Face(moving_face(POSES), lambda codec: self.loop)
+        self.stream = VideoStream(self.encoder, self.interval_s, lambda: self.now_s)
         self.decoder = VideoDecoder(self.codec)
 
     def show(self, picture: Picture) -> None:
@@ -70,12 +69,12 @@ class Watched:
 
     def idle(self, pictures: int) -> None:
         for _ in range(pictures):
-            self.show(Picture((self.pose + 1) % POSES, None))
+            self.show(Picture((self.pose + 1) % POSES, None, self.face))
 
     def speak(self, pictures: int) -> None:
         for _ in range(pictures):
             pose = (self.pose + 1) % POSES
-            self.show(Picture(pose, talking(pose)))
+            self.show(Picture(pose, talking(pose), self.face))
 
     def idle_to(self, pose: int) -> None:
         """Idle until `pose` was shown."""
@@ -220,7 +219,7 @@ def test_a_whole_conversation_decodes_and_resembles_its_source_picture_by_pictur
     for share in (0.4, 0.75):  # the fall back to the idle face
         pose = watched.pose + 1
         mixed = share * moving_face(POSES)[pose] + (1 - share) * talking(watched.pose)
-        watched.show(Picture(pose, mixed.astype(np.uint8)))
+        watched.show(Picture(pose, mixed.astype(np.uint8), watched.face))
     watched.idle_to(ENTRY_FRAMES + 20)
     watched.stream.request_keyframe()
     watched.idle_to(15)  # over the end of the loop

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from opentalking.rtc.clock import MediaClock
+from opentalking.rtc.idle import Face
 from opentalking.rtc.opus import OpusEncoder
 from opentalking.rtc.playout import Picture, Playout
 from opentalking.rtc.stream import VideoStream
@@ -58,8 +59,8 @@ class Transmission:
         self.now_s = 50.0
         self.clip = moving_face(60)
         self.source = Source()
-        self.playout = Playout(self.source, Observer(), self.clip, 1)
-        self.encoder = VideoEncoder("h264", 160, 160, 1_000_000)
+        self.playout = Playout(self.source, Observer(), Face(self.clip), 1)
+        self.encoder = VideoEncoder("h264", 1_000_000)
         self.gate = threading.Event()
         self.gate.set()
         encode = self.encoder.encode
@@ -69,7 +70,7 @@ class Transmission:
             return encode(pixels, keyframe)
 
         self.encoder.encode = gated  # type: ignore[method-assign]
-        self.stream = VideoStream(self.encoder, self.clip, lambda: None, 0.3)
+        self.stream = VideoStream(self.encoder, 0.3)
         self.audio, self.video = Track(packets), Track(10**9)
         clock = MediaClock(lambda: self.now_s, self._sleep)
         senders: Any = (self.audio, self.video)

@@ -8,7 +8,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from opentalking.store import Chat, Close, Command, Offer, Open, Speak, Store
+from opentalking.store import Chat, Close, Command, Offer, Open, ShowAvatar, Speak, Store, SwitchAvatar
 from tests.unit.store.sessions import SID
 
 WORKER = "a:speech-1"
@@ -17,6 +17,8 @@ ALL: list[Command] = [
     Speak(SID, 1, "Hello.", 5.5, tts_voice="joe"),
     Chat(SID, 2, "Who are you?", 6.5),
     Offer(SID, "r1", "v=0", "offer", 7.5),
+    SwitchAvatar(SID, 1, "drawn", "portrait"),
+    ShowAvatar(SID, 1, "drawn", "portrait", 512, 640, "/cache/drawn.i420"),
     Close(SID, "client"),
 ]
 

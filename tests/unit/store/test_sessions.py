@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from opentalking.llm.conversation import Entry
-from opentalking.store import ROLES, Event, Session, SessionError, Store
+from opentalking.store import ROLES, Event, Session, SessionError, ShowAvatar, Store
 from tests.unit.store.sessions import SID, new_session
 
 
@@ -199,3 +199,19 @@ async def test_a_history_is_kept_until_the_session_ends_and_not_after(store: Sto
     await store.end_session(SID, "closed", "client")
     assert not await store.keep_history(SID, entries)
     assert await store.history(SID, Entry) == []
+
+
+async def test_faces_are_numbered_and_the_one_in_force_is_what_a_worker_opens(store: Store) -> None:
+    await store.create_session(new_session())
+    assert [await store.ask_face(SID) for _ in range(2)] == [1, 2]
+    assert await store.set_face(ShowAvatar(SID, 2, "drawn", "wax", 512, 640, "/cache/drawn.i420"))
+    session = await store.get_session(SID)
+    assert session is not None
+    assert (session.face, session.faces_asked, session.avatar_id, session.model) == (2, 2, "drawn", "wax")
+    assert (session.width, session.height, session.idle_clip) == (512, 640, "/cache/drawn.i420")
+
+
+async def test_a_session_that_is_not_there_has_no_face(store: Store) -> None:
+    assert await store.ask_face(SID) == 0
+    assert not await store.set_face(ShowAvatar(SID, 1, "drawn", "wax", 512, 640, ""))
+    assert await store.get_session(SID) is None

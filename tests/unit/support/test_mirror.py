@@ -34,8 +34,7 @@ def pictures(slots: list[Int16]) -> list[UInt8]:
 
 def seen(drawn: list[UInt8]) -> list[Reading]:
     """After H.264."""
-    height, width = drawn[0].shape[0] * 2 // 3, drawn[0].shape[1]
-    encoder, decoder = VideoEncoder("h264", width, height, 1_000_000), VideoDecoder("h264")
+    encoder, decoder = VideoEncoder("h264", 1_000_000), VideoDecoder("h264")
     return [reading(decoder.decode(encoder.encode(picture)[0])) for picture in drawn]
 
 

@@ -322,3 +322,94 @@ async def test_a_successor_takes_over_after_a_session_was_closed(
     around.say(2, second)
     await around.render()
     assert sound_of(around.take_all()).tobytes() == second.tobytes()
+
+
+async def test_a_turn_is_handed_to_another_face_without_a_sound_lost_or_doubled(
+    around: Around, adapter: Any, avatar: PortraitAvatar, tmp_path: Path
+) -> None:
+    pcm = voice(25)
+    around.say(1, pcm, slice(0, 12))
+    await around.render()
+    drawn = await around.session.retire(around.on_device)
+    around.say(1, pcm, slice(12, None))
+    await around.render()
+    assert drawn.is_set()
+    before = around.take_all()
+    assert [frame.info.sample for frame in before] == [n * PLAYBACK_SAMPLES for n in range(12)]  # the look-ahead, too
+
+    around.session.close()
+    around.av.close()
+    around.session = RenderSession(adapter, avatar, tmp_path, face=1)
+    around.av = links.av_consumer(tmp_path, avatar.width, avatar.height, face=1)
+    await around.render(8)
+    after = around.take_all()
+    await around.render()
+    after += around.take_all()
+    assert sound_of(before + after).tobytes() == pcm.tobytes()
+
+
+async def test_an_interrupt_ends_the_wait_for_pictures_that_nobody_takes(around: Around) -> None:
+    around.say(1, voice(25))
+    await around.render()
+    drawn = await around.session.retire(around.on_device)
+    await around.render()
+    assert not drawn.is_set()
+    around.board.raise_generation(2)
+    await around.render()
+    assert drawn.is_set()
+
+
+async def test_a_face_that_was_to_go_and_stays_hears_again(around: Around) -> None:
+    await around.session.retire(around.on_device)
+    around.session.come_back()
+    around.say(1, voice(10))
+    await around.render()
+    assert len(around.take_all()) == 10
+
+
+class Afar:
+    """A model that answers when it is told to; a prediction is the number of the chunk."""
+
+    model_type, chunk_ms, lookahead_ms = "afar", FRAME_MS, 0
+
+    def __init__(self) -> None:
+        self.heard = self.told = self.ends = 0
+
+    def __getattr__(self, name: str) -> Any:  # what it has nothing to do for
+        return lambda *arguments: None
+
+    def extract_features(self, chunk: Any, stream: Any) -> Any:
+        return chunk
+
+    def infer(self, features: Any, stream: Any) -> list[Any]:
+        self.heard += features is not None
+        self.ends += features is None
+        return []
+
+    def can_take(self, stream: Any) -> bool:
+        return True
+
+    def arrived(self, stream: Any) -> bool:
+        return self.told > 0
+
+    def collect(self, stream: Any) -> list[Any]:
+        told, self.told = self.told, 0
+        return list(range(told))
+
+
+@pytest.mark.parametrize("slots", [4, 10])
+async def test_a_model_that_answers_late_is_waited_for_and_told_of_the_end_once(
+    around: Around, avatar: PortraitAvatar, tmp_path: Path, slots: int
+) -> None:
+    afar: Any = Afar()
+    around.session.close()
+    around.session = RenderSession(afar, avatar, tmp_path)
+    around.say(1, voice(10), slice(0, slots))  # ten are the whole turn
+    await around.render()
+    drawn = await around.session.retire(around.on_device)
+    await around.render()
+    assert (afar.heard, afar.ends, drawn.is_set()) == (slots, 1, False)
+    afar.told = slots
+    await around.render()
+    assert drawn.is_set()
+    assert len(around.take_all()) == slots

@@ -15,7 +15,7 @@ from opentalking.config import Settings
 from opentalking.rtc.idle import LoopLibrary, write_clip
 from opentalking.rtc.peer import OfferError, PeerOptions
 from opentalking.slots import MicFlags, av_views, unpack_track, write_av_header
-from opentalking.store import Store
+from opentalking.store import ShowAvatar, Store
 from opentalking.types import PLAYBACK_SAMPLES
 from shm import Board, Cursor, Mark, MarkKind, NodeFolder, Writer
 from tests.unit.rtc.browser import Browser
@@ -183,6 +183,75 @@ async def test_a_turn_is_held_by_the_blackboard_which_is_told_where_it_stands(
     assert resumed.sample == paused.sample
     assert ended.sample == 10 * PLAYBACK_SAMPLES
     board.close()
+    await browser.connection.close()
+
+
+LARGE = 192
+
+
+def another(tmp_path: Path, face: int, size: int = LARGE) -> ShowAvatar:
+    clip = tmp_path / f"clip{size}.i420"
+    write_clip(clip, moving_face(50, size))
+    return ShowAvatar(SID, face, "other", "portrait", size, size, str(clip))
+
+
+async def told(store: Store, count: int) -> list[int]:
+    """The widths of the faces that were told to be on screen, `count` of them."""
+    found: list[int] = []
+    async with asyncio.timeout(30):
+        async for event in store.events(SID, "0", 5.0):
+            if event is not None and event.event == "session.avatar":
+                found.append(event.data["width"])
+            if len(found) == count:
+                break
+    return found
+
+
+async def test_another_face_is_seen_at_the_browser_told_and_the_ring_before_removed(
+    stage: StageSession, store: Store, tmp_path: Path
+) -> None:
+    browser = await connected(stage)
+    await browser.receive("video", 3)
+    await stage.show(another(tmp_path, 1))
+    assert await told(store, 1) == [LARGE]
+    async with asyncio.timeout(30):
+        while (await browser.receive("video", 1))[0].width != LARGE:
+            pass
+    rings = {path.name for path in (tmp_path / "node" / SID).glob("av*")}
+    assert rings == {"av1", "av1.data", "av1.space"}
+    await browser.connection.close()
+
+
+async def test_a_face_that_came_while_nobody_looked_is_what_the_first_browser_sees(
+    stage: StageSession, store: Store, tmp_path: Path
+) -> None:
+    stage.board.raise_generation(await store.next_generation(SID))
+    speak(tmp_path / "node" / SID, 3)  # into a ring that nobody will ever play
+    face = another(tmp_path, 1)
+    await store.set_face(face)
+    await stage.show(face)
+    assert stage.board.generation == 2  # so whoever waits for its end is not left waiting
+    browser = await connected(stage)
+    assert (await browser.receive("video", 1))[0].width == LARGE
+    await browser.connection.close()
+
+
+async def test_a_face_that_is_told_twice_is_shown_once(stage: StageSession, store: Store, tmp_path: Path) -> None:
+    """As after a crash: the second time it is the one that was opened, and its client may not have been told."""
+    for count in (1, 2):
+        await stage.show(another(tmp_path, 2))
+        assert await told(store, count) == [LARGE] * count
+    await stage.show(another(tmp_path, 1, SIZE))  # older
+    await store.emit(SID, "session.avatar", {"width": 0})
+    assert await told(store, 3) == [LARGE, LARGE, 0]
+
+
+async def test_a_browser_that_comes_before_the_command_sees_the_face_that_the_hash_says(
+    stage: StageSession, store: Store, tmp_path: Path
+) -> None:
+    await store.set_face(another(tmp_path, 1))
+    browser = await connected(stage)
+    assert (await browser.receive("video", 1))[0].width == LARGE
     await browser.connection.close()
 
 

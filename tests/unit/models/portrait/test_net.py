@@ -12,41 +12,49 @@ from hypothesis import strategies as st
 
 from opentalking.models.adapter import ModelError
 from opentalking.models.portrait.adapter import PortraitAdapter
-from opentalking.models.portrait.convert import fold, torch_module
 from opentalking.models.portrait.mel import BANDS, HOP, MelStream
 from opentalking.models.portrait.net import WEIGHTS, NetStream, VisemeNet
+from opentalking.models.portrait.training.module import CausalNet, fold
 from opentalking.models.portrait.visemes import MOUTHS, PARAMETERS, SILENCE, VISEMES
+from opentalking.types import Float32
 
 NOISE = (0.1 * np.random.default_rng(1).standard_normal(16_000)).astype(np.float32)
 
 
-def random_checkpoint() -> tuple[torch.nn.Module, dict[str, object]]:
-    """A module with weights and batch-norm statistics that are nothing like the neutral ones."""
+@pytest.fixture(scope="module")
+def net() -> VisemeNet:
+    """Random weights, with batch-norm statistics that are nothing like the neutral ones, folded."""
+    return fold(random_module(), *normalisation())
+
+
+def random_module() -> CausalNet:
     torch.manual_seed(3)
-    module: torch.nn.Module = torch_module()
+    module = CausalNet()
     for name, tensor in module.state_dict().items():
         if "running_var" in name:
             tensor.uniform_(0.5, 2.0)
-        elif "running_mean" in name or (".n." in name and tensor.is_floating_point()):
+        elif "running_mean" in name or (".norm." in name and tensor.is_floating_point()):
             tensor.normal_(0.3, 0.5)
     module.eval()
+    return module
+
+
+def normalisation() -> tuple[Float32, Float32]:
     rng = np.random.default_rng(0)
-    mean, deviation = rng.normal(-5, 2, BANDS).astype(np.float32), rng.uniform(1, 4, BANDS).astype(np.float32)
-    return module, {"sd": module.state_dict(), "mu": mean, "sdv": deviation, "LA": 8}
+    return rng.normal(-5, 2, BANDS).astype(np.float32), rng.uniform(1, 4, BANDS).astype(np.float32)
 
 
-def test_the_folded_net_equals_the_torch_module() -> None:
-    module, checkpoint = random_checkpoint()
+def test_the_folded_net_equals_the_torch_module(net: VisemeNet) -> None:
     mel = np.random.default_rng(2).standard_normal((300, BANDS)).astype(np.float32)
     with torch.no_grad():
-        expected = module(torch.from_numpy(mel.T[None]))[0].numpy().T
+        expected = random_module()(torch.from_numpy(mel.T[None]))[0].numpy().T
     assert expected.std() > 0.1
-    np.testing.assert_allclose(NetStream(fold(checkpoint)).outputs(mel), expected, atol=2e-4)
+    np.testing.assert_allclose(NetStream(net).outputs(mel), expected, atol=2e-4)
 
 
-def test_storing_in_half_precision_moves_no_probability_by_more_than_a_hundredth(tmp_path: Path) -> None:
-    _, checkpoint = random_checkpoint()
-    net = fold(checkpoint)
+def test_storing_in_half_precision_moves_no_probability_by_more_than_a_hundredth(
+    net: VisemeNet, tmp_path: Path
+) -> None:
     net.save(tmp_path / "net.npz")
     stored = VisemeNet.load(tmp_path / "net.npz")
     assert stored.lookahead == net.lookahead

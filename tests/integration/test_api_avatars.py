@@ -1,0 +1,188 @@
+"""Photos become avatars over HTTP, what is refused leaves nothing, and what was made goes away again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from opentalking.config import Settings
+from tests import portraits
+from tests.api_client import API_SETTINGS, Api
+
+CONSENT = {"name": "Ada Lovelace", "consent": "true"}
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+def left(run_dir: Path) -> list[str]:
+    """Every file and folder that an upload could leave behind."""
+    return sorted(
+        str(path.relative_to(run_dir))
+        for path in run_dir.rglob("*")
+        if path.name != ".incoming" and path != run_dir / "avatars"
+    )
+
+
+def form(content: bytes | None, field: str = "image", **fields: str) -> aiohttp.FormData:
+    made = aiohttp.FormData({**CONSENT, **fields}, default_to_multipart=True)
+    if content is not None:
+        made.add_field(field, content, filename="photo", content_type="application/octet-stream")
+    return made
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
+async def upload(api: Api, body: aiohttp.FormData, **headers: str) -> tuple[int, Any]:
+    async with api.client.post("/avatars/custom", data=body, headers=headers) as response:
+        return response.status, await response.json()
+
+
+async def test_a_photo_becomes_an_avatar_is_listed_shown_and_deleted(api: Api, run_dir: Path) -> None:
+    before = (await api.get("/avatars"))[1]
+    photo = portraits.presenter()
+    status, made = await upload(api, form(portraits.jpeg(photo), user_id="u1"))
+    assert status == 200, made
+    assert made["id"].startswith("custom-ada-lovelace-")
+    assert (made["name"], made["model_type"], made["is_custom"]) == ("Ada Lovelace", "portrait", True)
+    assert (await api.get("/avatars"))[1] == [*before, made]
+    async with api.client.get(f"/avatars/{made['id']}/preview") as response:
+        assert (await response.read()).startswith(b"\x89PNG")
+    manifest = json.loads((run_dir / "avatars" / made["id"] / "manifest.json").read_text())
+    assert manifest["metadata"]["consent"]["by"] == "u1 from 127.0.0.1"
+    assert [path for path in left(run_dir) if path.startswith("cache/portrait/")], "the rig is there before a session"
+    assert (await api.new_session(avatar_id=made["id"])).startswith("sess_")
+
+    assert await api.delete(f"/avatars/{made['id']}") == (200, {"avatar_id": made["id"], "status": "deleted"})
+    assert (await api.get("/avatars"))[1] == before
+    assert [path for path in left(run_dir) if made["id"] in path] == []
+    assert (await api.delete(f"/avatars/{made['id']}"))[0] == 404
+
+
+async def test_a_refused_photo_is_answered_with_a_report_and_leaves_nothing(api: Api, run_dir: Path) -> None:
+    status, told = await upload(api, form(portraits.png(portraits.no_face())))
+    assert (status, told["code"]) == (400, "no_face")
+    assert told["detail"].startswith("no face was found")
+    assert told["report"]["verdict"] == "refuse"
+    assert told["report"]["findings"][0]["code"] == "no_face"
+    assert left(run_dir) == []
+
+
+async def test_progress_is_told_as_events(api: Api) -> None:
+    events = []
+    body = form(portraits.jpeg(portraits.presenter()))
+    async with api.client.post("/avatars/custom", data=body, headers={"Accept": "text/event-stream"}) as response:
+        assert response.content_type == "text/event-stream"
+        for frame in (await response.text()).strip().split("\n\n"):
+            event, _, data = frame.partition("\n")
+            events.append((event.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    assert [name for name, _ in events[:-1]] == ["progress"] * (len(events) - 1)
+    stages = [payload["stage"] for _, payload in events[:-1]]
+    assert stages == ["reading", "looking", "framing", "preparing", "done"]
+    name, payload = events[-1]
+    assert (name, payload["report"]["verdict"]) == ("done", "ok")
+    assert (await api.get(f"/avatars/{payload['avatar']['id']}"))[1] == payload["avatar"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"consent": ""}, 422, "consent_required"),
+        ({"consent": "false"}, 422, "consent_required"),
+        ({"name": ""}, 422, "invalid_field"),
+        ({"name": "x" * 65}, 422, "invalid_field"),
+        ({"name": "a\0b"}, 422, "invalid_field"),
+        ({"user_id": "a\0b"}, 422, "invalid_field"),
+        ({"model": "nobody"}, 400, "unknown_model"),
+        ({"base_avatar_id": "../etc"}, 404, "avatar_not_found"),
+        ({"person_mode": "double"}, 400, "person_mode_unsupported"),
+        ({"remove_background": "true"}, 400, "background_unsupported"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_before_anybody_looks_at_the_picture(
+    api: Api, run_dir: Path, fields: dict[str, str], status: int, code: str
+) -> None:
+    found, told = await upload(api, form(b"any", **fields))
+    assert (found, told["code"]) == (status, code), told
+    assert left(run_dir) == []
+
+
+async def test_a_form_without_one_file_is_refused(api: Api, run_dir: Path) -> None:
+    both = form(b"x")
+    both.add_field("video", b"y", filename="v")
+    for body, code in ((form(None), "file_missing"), (form(b""), "file_empty"), (both, "one_file_only")):
+        status, told = await upload(api, body)
+        assert (status, told["code"]) == (400, code)
+    async with api.client.post("/avatars/custom", json={}) as response:
+        assert response.status == 415
+    assert left(run_dir) == []
+
+
+async def test_too_large_a_photo_is_refused_while_it_arrives(api: Api, run_dir: Path) -> None:
+    most = Settings().max_avatar_image_bytes
+    status, told = await upload(api, form(b"\x89PNG" + bytes(most)))
+    assert (status, told["code"]) == (413, "body_too_large")
+    assert left(run_dir) == []
+
+
+async def test_an_upload_that_is_broken_off_leaves_nothing(api: Api, run_dir: Path) -> None:
+    url = api.client.make_url("/avatars/custom")
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    writer.write(
+        b"POST /avatars/custom HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + head + bytes(300_000)
+    )
+    await writer.drain()
+    uploads = run_dir / "avatars" / ".incoming"
+    await until(lambda: any(uploads.glob("*/upload")))
+    writer.close()
+    await until(lambda: not any(uploads.iterdir()))
+    assert left(run_dir) == []
+
+
+async def test_whoever_stops_following_the_progress_has_ended_the_work(api: Api, run_dir: Path) -> None:
+    body = form(portraits.png(portraits.presenter()))
+    async with api.client.post("/avatars/custom", data=body, headers={"Accept": "text/event-stream"}) as response:
+        assert await response.content.readuntil(b"\n\n")
+        response.close()
+    await until(lambda: left(run_dir) == [])
+    assert not any(avatar["is_custom"] for avatar in (await api.get("/avatars"))[1])
+
+
+async def test_built_in_avatars_stay(api: Api) -> None:
+    status, told = await api.delete("/avatars/presenter")
+    assert (status, told["code"]) == (403, "avatar_protected")
+    assert (await api.get("/avatars/presenter"))[0] == 200
+    assert (await api.delete("/avatars/..%2F..%2Fetc"))[0] == 404
+
+
+async def test_another_sites_page_may_not_make_avatars(api: Api) -> None:
+    status, told = await upload(api, form(b"x"), Origin="http://stranger.test")
+    assert (status, told["code"]) == (403, "foreign_origin")
+    friend = API_SETTINGS.cors_origins
+    assert (await upload(api, form(b"x"), Origin=friend))[1]["code"] == "not_an_image"
+
+
+async def test_an_avatar_is_made_ready_for_a_model(api: Api, run_dir: Path) -> None:
+    assert await api.post("/avatars/presenter/prewarm", {}) == (
+        200,
+        {"avatar_id": "presenter", "model": "portrait", "status": "ready"},
+    )
+    assert [path for path in left(run_dir) if path.startswith("cache/portrait/presenter-")]
+    assert (await api.post("/avatars/nobody/prewarm", {}))[0] == 404
+    assert (await api.post("/avatars/presenter/prewarm", {"model": "nobody"}))[1]["code"] == "unknown_model"

@@ -1,0 +1,94 @@
+"""Avatars that people made: named, kept apart from the packaged ones, and deleted with all that is kept of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from opentalking.avatars import AvatarNotFound, find_avatar, list_avatars, list_bundles
+from opentalking.avatars.bundle import PACKAGED
+from opentalking.avatars.custom import ABANDONED_S, AvatarProtected, delete_avatar, incoming, new_id
+from opentalking.config import Settings
+from tests.unit.avatars.test_bundle import write_bundle
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(run_dir=str(tmp_path))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "avatars").mkdir()
+    return tmp_path / "avatars"
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("Ada Lovelace", "custom-ada-lovelace-"),
+        ("Zoë!", "custom-zoe-"),
+        ("王", "custom-avatar-"),
+        ("../x", "custom-x-"),
+    ],
+)
+def test_an_id_is_made_of_the_name_and_the_time(name: str, start: str) -> None:
+    assert new_id(name).startswith(start)
+    assert new_id(name).removeprefix(start).isdecimal()
+    assert len(new_id(name * 100)) <= 64
+
+
+def test_made_avatars_follow_the_packaged_ones_and_never_hide_them(folder: Path, settings: Settings) -> None:
+    write_bundle(folder)
+    write_bundle(folder, name="presenter")
+    packaged = [bundle.id for bundle in list_bundles(PACKAGED)]
+    assert "presenter" in packaged
+    assert [bundle.id for bundle in list_avatars(settings)] == [*packaged, "ada"]
+    assert find_avatar(settings, "presenter").path.parent != folder
+    assert find_avatar(settings, "ada").path == folder / "ada"
+    with pytest.raises(AvatarNotFound) as refused:
+        find_avatar(settings, "../ada")
+    assert str(refused.value) == f"no avatar '../ada'; known: {', '.join(packaged)}, ada"
+
+
+def test_deleting_takes_what_models_kept_and_nothing_else(tmp_path: Path, folder: Path, settings: Settings) -> None:
+    write_bundle(folder)
+    digest = "0123456789abcdef"
+    mine = [f"portrait/ada-{digest}.npz", f"idle/portrait-ada-{digest}.i420"]
+    others = [f"portrait/ada-2-{digest}.npz", f"idle/portrait-bada-{digest}.i420", f"portrait/{digest}.npz"]
+    for name in (*mine, *others):
+        (tmp_path / "cache" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache" / name).touch()
+    delete_avatar(settings, "ada")
+    left = {str(path.relative_to(tmp_path / "cache")) for path in (tmp_path / "cache").glob("*/*")}
+    assert left == set(others)
+    assert [path.name for path in folder.iterdir()] == [".incoming"]
+    assert list((folder / ".incoming").iterdir()) == []
+
+
+def test_a_broken_one_can_be_deleted_too(folder: Path, settings: Settings) -> None:
+    write_bundle(folder, "{")
+    delete_avatar(settings, "ada")
+    assert not (folder / "ada").exists()
+
+
+def test_packaged_unknown_and_escaping_ids_are_refused(folder: Path, settings: Settings) -> None:
+    with pytest.raises(AvatarProtected):
+        delete_avatar(settings, "presenter")
+    for wanted in ("nobody", "..", "../avatars", ".incoming"):
+        with pytest.raises(AvatarNotFound):
+            delete_avatar(settings, wanted)
+
+
+def test_what_a_dead_process_left_is_swept_and_what_is_at_work_is_not(folder: Path) -> None:
+    old, young = folder / ".incoming" / "old", folder / ".incoming" / "young"
+    for path in (old, young):
+        path.mkdir(parents=True)
+    os.utime(old, (time.time() - ABANDONED_S - 60,) * 2)
+    with incoming(folder) as place:
+        assert place.parent == folder / ".incoming"
+        assert young.exists() and not old.exists()
+    assert not place.exists()
