@@ -225,10 +225,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _doc("How wav2lip's mouth is laid into the picture; easy_enhanced is refused, for it needs GFPGAN"),
     ] = "easy_improved"
     wav2lip_easy_mask_dilation: Annotated[
-        float, Meta(ge=1, le=8), _doc("easy_improved: height of the mouth's patch, in heights of the lips")
+        float, Meta(ge=1, le=8), _doc("Height of easy_improved's patch, in heights of the lips")
     ] = 2.5
     wav2lip_easy_mask_feathering: Annotated[
-        float, Meta(ge=0, le=10), _doc("easy_improved: soft border of the patch, in tenths of the mouth's width")
+        float, Meta(ge=0, le=10), _doc("Soft border of easy_improved's patch, in tenths of the mouth's width")
     ] = 2.0
 
     # faces that another machine draws
