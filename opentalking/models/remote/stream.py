@@ -94,14 +94,14 @@ class RemoteStream(Listener):
             if not turn.slots:
                 return
             turn.ended = True
-            if turn.lost:
+            if turn.lost or turn.collected == turn.slots:
                 del self._turns[turn.number]
             self._begin(turn.number + 1)
         self._connected.end(turn.number)
 
     def reset(self) -> None:
         with self._lock:
-            if not self._turn.slots and len(self._turns) == 1:
+            if not self._turn.slots and len(self._turns) == 1 and not self._ready:
                 return
             self._turns.clear()
             self._ready.clear()

@@ -152,6 +152,18 @@ def test_a_turn_that_cannot_be_drawn_is_lost_once_and_the_next_one_is_whole(
     assert server.connections == 2
 
 
+def test_a_reset_forgets_the_news_of_a_lost_turn_too(server: StrictServer, drivers: Drivers) -> None:
+    driver = drivers(server)
+    server.failure = "error"
+    for slot in tones(pitches(9)):
+        driver.hear(slot)
+    driver.end()
+    driver.until_arrived()
+    driver.adapter.reset(driver.stream)
+    assert not driver.adapter.arrived(driver.stream)
+    assert len(driver.speak(tones(pitches(9)))) == 9
+
+
 def test_a_connection_that_breaks_between_turns_costs_nothing(server: StrictServer, drivers: Drivers) -> None:
     driver = drivers(server)
     for _ in range(2):
