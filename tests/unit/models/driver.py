@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,10 @@ class Driver:
 
     def hear(self, chunk: AudioChunk | None) -> None:
         """One chunk, or None: the end of the turn, after which all its predictions are there."""
-        if isinstance(self.adapter, LateAdapter) and chunk is not None:
-            self._until(lambda: self.adapter.can_take(self.stream))  # type: ignore[attr-defined]
-        self.predictions += self.adapter.infer(self.adapter.extract_features(chunk, self.stream), self.stream)
+        adapter = self.adapter
+        if isinstance(adapter, LateAdapter) and chunk is not None:
+            self._until(lambda: adapter.can_take(self.stream))
+        self.predictions += adapter.infer(adapter.extract_features(chunk, self.stream), self.stream)
         self.chunks += chunk is not None
         if chunk is None:
             self.wait_for(self.chunks)
@@ -63,7 +64,7 @@ class Driver:
         if isinstance(self.adapter, LateAdapter):
             self.adapter.close_stream(self.stream)
 
-    def _until(self, condition: Any) -> None:
+    def _until(self, condition: Callable[[], bool]) -> None:
         """Late models: collect whatever is there whenever something changed."""
         adapter = self.adapter
         assert isinstance(adapter, LateAdapter)
