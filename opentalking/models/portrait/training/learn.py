@@ -23,7 +23,7 @@ class Recipe:
     """What is not in the data. `mouth_weight` is that of the error of the mouth itself beside that of the viseme."""
 
     seed: int = 7
-    iterations: int = 2500
+    iterations: int = 4000
     batch: int = 16
     piece_frames: int = 200
     rate: float = 3e-3
