@@ -114,9 +114,12 @@ class Faces:
             except Exception as error:
                 known = isinstance(error, ModelError)
                 detail = str(error) if known else f"{type(error).__name__}: {error}"
-                if status["detail"] != detail:
-                    log.warning("model %s: %s", name, detail, exc_info=None if known else error)
                 reason = error.reason if isinstance(error, ModelError) else "local_adapter_missing"
+                if status["detail"] != detail:
+                    level = (
+                        logging.INFO if reason == "not_configured" else logging.WARNING
+                    )  # most do without most models
+                    log.log(level, "model %s: %s", name, detail, exc_info=None if known else error)
                 status.update(connected=False, reason=reason, detail=detail)
             else:
                 reason = "local_runtime" if status["backend"] == "local" else status["backend"]

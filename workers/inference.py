@@ -171,11 +171,14 @@ class InferenceService:
                 await hear_together(sessions, self._on_device)
             elif sessions:
                 await sessions[0].step(self._on_device)
+        except ModelError as error:  # of its own accord, as when a server went away
+            log.warning("%s; the turn is dropped", error)
+            for session in sessions:
+                self._faces.lost(session.adapter, error)
+                await self._drop_turn(session, error)
         except Exception as error:
             log.exception("rendering failed; the turn is dropped")
             for session in sessions:
-                if isinstance(error, ModelError):
-                    self._faces.lost(session.adapter, error)
                 await self._drop_turn(session, error)
 
     async def _drop_turn(self, failed: RenderSession, error: Exception) -> None:
