@@ -17,13 +17,13 @@ from opentalking.avatars import AvatarError, Bundle, read_bundle
 from opentalking.avatars.landmarks import FaceFinder
 from opentalking.config import settings
 from opentalking.models.adapter import ModelError
+from opentalking.models.planes import covering, planes
 from opentalking.models.portrait.cache import cached_rig, rig_key
 from opentalking.models.portrait.clip import ClipAvatar
 from opentalking.models.portrait.interior import draw_interior
 from opentalking.models.portrait.lips import LipWarp
 from opentalking.models.portrait.motion import IDLE_FRAMES, HeadMotion
 from opentalking.models.portrait.net import WEIGHTS, VisemeNet
-from opentalking.models.portrait.planes import planes
 from opentalking.models.portrait.rig import Rig, build_rig
 from opentalking.models.portrait.track import LOOKAHEAD_MS, MouthTrack
 from opentalking.models.portrait.visemes import PARAMETERS, mouth_of
@@ -172,7 +172,7 @@ def _make_rig(bundle: Bundle, flat_teeth: bool, filmed: bool) -> Rig:
     picture = cv2.imread(str(bundle.reference), cv2.IMREAD_COLOR)
     if picture is None:
         raise AvatarError(f"{bundle.id}/{bundle.reference.name}: not a picture that can be read")
-    picture = _covering(np.asarray(picture, np.uint8), bundle.manifest.width, bundle.manifest.height)
+    picture = covering(np.asarray(picture, np.uint8), bundle.manifest.width, bundle.manifest.height)
     finder = FaceFinder()
     box = finder.detect(picture)
     if box is None:
@@ -180,16 +180,3 @@ def _make_rig(bundle: Bundle, flat_teeth: bool, filmed: bool) -> Rig:
             f"{bundle.id}/{bundle.reference.name}: no face found; use a frontal portrait, face well visible"
         )
     return build_rig(picture, finder.landmarks(picture, box), flat_teeth, filmed)
-
-
-def _covering(picture: UInt8, width: int, height: int) -> UInt8:
-    """The picture scaled to cover width x height, cut at the sides evenly, at the bottom rather than over the head."""
-    rows, columns = picture.shape[:2]
-    if (columns, rows) == (width, height):
-        return picture
-    scale = max(width / columns, height / rows)
-    size = (max(width, round(columns * scale)), max(height, round(rows * scale)))
-    scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    left = (size[0] - width) // 2
-    top = (size[1] - height) // 4
-    return np.ascontiguousarray(scaled[top : top + height, left : left + width], np.uint8)

@@ -22,10 +22,10 @@ import numpy as np
 
 from opentalking.avatars import AvatarError, Bundle
 from opentalking.avatars.landmarks import POINTS
+from opentalking.models.planes import Planes, planes, to_i420
 from opentalking.models.portrait.fields import smoothstep
 from opentalking.models.portrait.interior import draw_interior
 from opentalking.models.portrait.lips import LipWarp
-from opentalking.models.portrait.planes import Planes, planes, to_i420
 from opentalking.models.portrait.rig import Rig
 from opentalking.models.portrait.shapes import CHEEKS, CHIN, NOSE_TIP, STEADY
 from opentalking.models.portrait.visemes import PARAMETERS

@@ -15,8 +15,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from opentalking.models.planes import to_i420
 from opentalking.models.portrait.gaze import GLANCES, glancing
-from opentalking.models.portrait.planes import to_i420
 from opentalking.models.portrait.shapes import LEFT_EYE, NOSE_BRIDGE, NOSE_MID, RIGHT_EYE
 from opentalking.types import Float32, UInt8
 

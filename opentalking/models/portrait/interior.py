@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from opentalking.models.planes import CENTRE, Planes, halved
 from opentalking.models.portrait.lips import LipLines
-from opentalking.models.portrait.planes import CENTRE, Planes, halved
 from opentalking.models.portrait.shapes import INNER_UPPER
 from opentalking.models.portrait.visemes import FUNNEL, JAW_OPEN, TONGUE_OUT, TONGUE_UP
 from opentalking.types import Float32

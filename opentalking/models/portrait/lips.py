@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from opentalking.models.portrait.planes import (
+from opentalking.models.planes import (
     Planes,
     identity_map,
     planes,

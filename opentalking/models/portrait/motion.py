@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from opentalking.models.planes import Planes, identity_map, planes, remap_chroma, remap_luma, resized
 from opentalking.models.portrait.eyes import patch_of
 from opentalking.models.portrait.fields import grid, smoothstep
-from opentalking.models.portrait.planes import Planes, identity_map, planes, remap_chroma, remap_luma, resized
 from opentalking.models.portrait.shapes import CHEEKS, CHIN, FOREHEAD, NOSE_BRIDGE
 from opentalking.types import Float32
 

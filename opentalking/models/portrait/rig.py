@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from opentalking.avatars.landmarks import LIP_LOWER_INNER_MID
+from opentalking.models.planes import to_i420
 from opentalking.models.portrait import eyes, motion, sprites
 from opentalking.models.portrait.fields import grid, thin_plate
-from opentalking.models.portrait.planes import to_i420
 from opentalking.models.portrait.rest import closed_seam, closing, met_seam, unsmiling, without_teeth
 from opentalking.models.portrait.shapes import (
     CHIN,

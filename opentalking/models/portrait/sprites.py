@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from opentalking.models.portrait.planes import centred, resized
+from opentalking.models.planes import centred, resized
 from opentalking.models.portrait.shapes import DATA, INNER_LOWER, INNER_UPPER, LEFT_EYE, RIGHT_EYE
 from opentalking.types import Float32, UInt8
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from opentalking.models.adapter import ModelError
-from opentalking.models.portrait.planes import centred, halved, planes
+from opentalking.models.planes import centred, halved, planes
 from opentalking.models.quicktalk.network import SIDE
 from opentalking.types import Float32, UInt8
 

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from opentalking.avatars import AvatarError, Bundle
 from opentalking.avatars.landmarks import POINTS, FaceFinder
-from opentalking.models.portrait.planes import to_i420
+from opentalking.models.planes import to_i420
 from opentalking.models.quicktalk.crop import Crop, Repair, cut_face
 from opentalking.types import Float32, UInt8
 

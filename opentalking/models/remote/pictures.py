@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from opentalking.avatars import AvatarError, Bundle
+from opentalking.models.planes import covering
 from opentalking.models.remote.wire import WireError
 from opentalking.types import FPS, UInt8
 
@@ -26,18 +27,6 @@ def decode_jpeg(jpeg: bytes, width: int, height: int) -> UInt8:
 
 def to_i420(bgr: UInt8) -> UInt8:
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420), np.uint8)
-
-
-def covering(picture: UInt8, width: int, height: int) -> UInt8:
-    """Scaled to cover width x height and cut: evenly at the sides, at the bottom rather than over the head."""
-    rows, columns = picture.shape[:2]
-    if (columns, rows) == (width, height):
-        return picture
-    scale = max(width / columns, height / rows)
-    size = (max(width, round(columns * scale)), max(height, round(rows * scale)))
-    scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    left, top = (size[0] - width) // 2, (size[1] - height) // 4
-    return np.ascontiguousarray(scaled[top : top + height, left : left + width], np.uint8)
 
 
 def idle_pictures(bundle: Bundle) -> list[UInt8]:

@@ -23,7 +23,7 @@ from opentalking.avatars import AvatarError, Bundle, read_bundle
 from opentalking.avatars.landmarks import FaceFinder
 from opentalking.config import Settings, env_name, settings
 from opentalking.models.adapter import ModelError
-from opentalking.models.portrait.planes import planes, to_i420
+from opentalking.models.planes import planes, to_i420
 from opentalking.models.wav2lip.checkpoint import find_checkpoint, load_network
 from opentalking.models.wav2lip.mel import LOOKAHEAD_MS, FrameWindows
 from opentalking.models.wav2lip.paste import MODES, MaskStyle, MouthPaste

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from opentalking.models.portrait.planes import CENTRE, Planes, centred, halved
+from opentalking.models.planes import CENTRE, Planes, centred, halved
 from opentalking.models.wav2lip.references import Reference
 from opentalking.types import Float32, UInt8
 

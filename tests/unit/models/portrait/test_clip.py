@@ -14,9 +14,9 @@ import pytest
 from opentalking.avatars import AvatarError
 from opentalking.avatars.bundle import PACKAGED
 from opentalking.avatars.landmarks import FaceFinder, mouth_opening
+from opentalking.models.planes import planes
 from opentalking.models.portrait.adapter import PortraitAdapter, PortraitAvatar
 from opentalking.models.portrait.clip import ClipAvatar
-from opentalking.models.portrait.planes import planes
 from opentalking.models.portrait.visemes import VISEMES, mouth_of
 from opentalking.types import Float32, UInt8, i420_shape
 

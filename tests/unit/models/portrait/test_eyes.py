@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from opentalking.models.planes import planes, to_i420
 from opentalking.models.portrait.adapter import PortraitAvatar
 from opentalking.models.portrait.eyes import LEVELS, PATCHES, build_patches, patch_of, wears_spectacles
 from opentalking.models.portrait.gaze import GLANCES
-from opentalking.models.portrait.planes import planes, to_i420
 from opentalking.models.portrait.shapes import LEFT_EYE, RIGHT_EYE
 from opentalking.types import UInt8
 

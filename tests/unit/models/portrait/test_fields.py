@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from opentalking.avatars.landmarks import FaceFinder
+from opentalking.models.planes import planes, to_i420
 from opentalking.models.portrait.adapter import PortraitAvatar
 from opentalking.models.portrait.fields import grid, smoothstep, thin_plate
 from opentalking.models.portrait.motion import IDLE_FRAMES, POSES, blink_level
-from opentalking.models.portrait.planes import planes, to_i420
 from opentalking.models.portrait.rig import build_rig
 from opentalking.models.portrait.shapes import LOWER_LIP
 from opentalking.types import Float32

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from opentalking.models.planes import planes
 from opentalking.models.portrait.adapter import PortraitAdapter, PortraitAvatar
 from opentalking.models.portrait.eyes import patch_of
 from opentalking.models.portrait.gaze import GLANCES
 from opentalking.models.portrait.motion import IDLE_FRAMES, blink_level, glance
-from opentalking.models.portrait.planes import planes
 from opentalking.models.portrait.shapes import LEFT_EYE, RIGHT_EYE
 from opentalking.types import Float32, UInt8
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from opentalking.models.planes import planes
 from opentalking.models.portrait.adapter import PortraitAvatar
 from opentalking.models.portrait.interior import draw_interior
-from opentalking.models.portrait.planes import planes
 from opentalking.models.portrait.shapes import LOWER_LIP
 from opentalking.models.portrait.visemes import mouth_of
 from opentalking.types import Float32

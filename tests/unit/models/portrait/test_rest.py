@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from opentalking.avatars.landmarks import FaceFinder, mouth_opening
+from opentalking.models.planes import planes
 from opentalking.models.portrait.adapter import PortraitAdapter, PortraitAvatar
-from opentalking.models.portrait.planes import planes
 from opentalking.models.portrait.rest import smile_of
 from opentalking.models.portrait.shapes import INNER_LOWER, INNER_UPPER, fit_shapes
 from opentalking.models.portrait.visemes import SHAPES, mouth_of

@@ -11,7 +11,7 @@ import pytest
 from opentalking.avatars.bundle import PACKAGED
 from opentalking.avatars.landmarks import FaceFinder
 from opentalking.models.adapter import ModelError
-from opentalking.models.portrait.planes import to_i420
+from opentalking.models.planes import to_i420
 from opentalking.models.quicktalk.crop import Repair, cut_face, network_face, paste, read_repair
 from opentalking.models.quicktalk.network import SIDE
 from opentalking.types import Float32, UInt8

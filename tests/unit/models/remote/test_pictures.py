@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from opentalking.models.remote.pictures import covering, decode_jpeg
+from opentalking.models.planes import covering
+from opentalking.models.remote.pictures import decode_jpeg
 from opentalking.models.remote.wire import WireError
 
 

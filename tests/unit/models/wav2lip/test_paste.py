@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opentalking.avatars.landmarks import FaceFinder
-from opentalking.models.portrait.planes import planes, to_i420
+from opentalking.models.planes import planes, to_i420
 from opentalking.models.wav2lip.adapter import network_crop
 from opentalking.models.wav2lip.paste import MODES, MaskStyle, MouthPaste
 from opentalking.models.wav2lip.references import Reference, read_references

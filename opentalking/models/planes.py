@@ -93,3 +93,15 @@ def resampled(field: Float32, where: Float32) -> Float32:
     """`field` (h, w, …) at `where` (h, w, 2), bilinear, edges repeated."""
     result: Float32 = _cv2.remap(field, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return result
+
+
+def covering(picture: UInt8, width: int, height: int) -> UInt8:
+    """Scaled to cover width x height and cut: evenly at the sides, at the bottom rather than over the head."""
+    rows, columns = picture.shape[:2]
+    if (columns, rows) == (width, height):
+        return picture
+    scale = max(width / columns, height / rows)
+    size = (max(width, round(columns * scale)), max(height, round(rows * scale)))
+    scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 4
+    return np.ascontiguousarray(scaled[top : top + height, left : left + width], np.uint8)
