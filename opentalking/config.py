@@ -83,6 +83,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tts_voice_path: Annotated[str, _doc("Piper voice (.onnx beside .onnx.json); empty: the packaged voice")] = ""
     tts_plugins: Annotated[str, _doc("Further voice engines, comma-separated name=module:Class")] = ""
     tts_threads: Annotated[Count, _doc("Threads of the voice engine")] = 1
+    tts_fallback: Annotated[
+        str, _doc("Voice engines that speak when that of a turn fails, comma-separated, before the offline ones")
+    ] = ""
+    tts_first_pcm_timeout_s: Annotated[
+        float, Meta(gt=0, le=120), _doc("Time to a fragment's first sound, after which another engine speaks, seconds")
+    ] = 6.0
+    tts_stall_timeout_s: Annotated[
+        float, Meta(gt=0, le=120), _doc("Longest pause of a service within a fragment, seconds")
+    ] = 4.0
+    tts_retry_after_s: Annotated[
+        Seconds, _doc("A service that asks to wait gets this long at most before another engine speaks, seconds")
+    ] = 1.0
+    tts_rest_s: Annotated[Seconds, _doc("An engine that failed is not asked again for this long, seconds")] = 30.0
     flashtalk_tts_boundary_fade_ms: Annotated[Millis, _doc("Fade at both edges of a sentence, ms")] = 18
     flashtalk_tts_tail_fade_ms: Annotated[Millis, _doc("Fade at the end of a turn, ms")] = 80
     flashtalk_tts_trailing_silence_ms: Annotated[Millis, _doc("Silence after a turn, so that the mouth closes, ms")] = (

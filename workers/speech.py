@@ -28,7 +28,8 @@ from opentalking.llm.conversation import Entry
 from opentalking.llm.late import LateLLM
 from opentalking.slots import Utterance
 from opentalking.store import Chat, Command, Heard, Seen, Session, Speak, WindUp
-from opentalking.tts.base import TTSAdapter, TTSError
+from opentalking.tts.base import TTSAdapter
+from opentalking.tts.policy import VoiceChain
 from opentalking.tts.registry import available, create_tts, pick_tts
 from workers.attention import Attention
 from workers.conversation import ConversationSession
@@ -60,7 +61,8 @@ class SpeechService:
         self._llm = LateLLM(self._make_llm)
         self._voices: dict[str, asyncio.Task[TTSAdapter]] = {}
         self._warming: asyncio.Task[None] | None = None
-        self._default = ""
+        self._default = pick_tts(self._config)
+        self._chain = VoiceChain(self._config, self._voice, self._default)
         self._info: dict[str, Any] = {}
 
     def info(self) -> dict[str, Any]:
@@ -78,7 +80,6 @@ class SpeechService:
             self._spans = Spans(config.otlp_endpoint, self._worker.id)
             self._spans.start()
             self._recorder.watch = self._spans.tell
-        self._default = pick_tts(config)
         if self._default != config.tts_provider:
             log.warning("voice engine %s cannot be used here; speaking with %s", config.tts_provider, self._default)
 
@@ -197,12 +198,7 @@ class SpeechService:
         if session is None or not isinstance(command, Speak | Chat):
             log.warning("dropping %s for %s", type(command).__name__, command.session_id)
             return
-        try:
-            tts = await self._voice(command.tts_provider or session.session.tts_provider or self._default)
-        except TTSError as error:
-            session.refuse(command, "TTS_FAILED", str(error))
-            return
-        await session.begin(command, tts)
+        await session.begin(command, self._chain)
 
     def raise_generation(self, session_id: str, generation: int) -> None:
         self.sessions[session_id].raise_generation(generation)
