@@ -83,6 +83,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tts_voice_path: Annotated[str, _doc("Piper voice (.onnx beside .onnx.json); empty: the packaged voice")] = ""
     tts_plugins: Annotated[str, _doc("Further voice engines, comma-separated name=module:Class")] = ""
     tts_threads: Annotated[Count, _doc("Threads of the voice engine")] = 1
+    tts_edge_voice: Annotated[str, _doc("Voice of edge")] = "en-US-EmmaMultilingualNeural"
+    tts_openai_base_url: Annotated[str, _doc("Endpoint of openai_compatible, e.g. https://api.openai.com/v1")] = ""
+    tts_openai_api_key: Annotated[str, _doc("Key for that endpoint")] = ""
+    tts_openai_model: Annotated[str, _doc("Model name sent to that endpoint")] = "gpt-4o-mini-tts"
+    tts_openai_voice: Annotated[str, _doc("Voice of that endpoint")] = "alloy"
+    tts_openai_response_format: Annotated[
+        Literal["pcm", "wav", "mp3", "opus"], _doc("Format that endpoint is asked for")
+    ] = "pcm"
+    tts_openai_prompt: Annotated[str, _doc("How that endpoint is told to speak; empty: as it likes")] = ""
+    tts_elevenlabs_api_key: Annotated[str, _doc("Key for ElevenLabs")] = ""
+    tts_elevenlabs_base_url: Annotated[str, _doc("Address of ElevenLabs")] = "https://api.elevenlabs.io"
+    tts_elevenlabs_model_id: Annotated[str, _doc("Model of ElevenLabs")] = "eleven_flash_v2_5"
+    tts_elevenlabs_voice_id: Annotated[str, _doc("Voice of ElevenLabs")] = "21m00Tcm4TlvDq8ikWAM"
+    tts_elevenlabs_output_format: Annotated[
+        str,
+        Meta(pattern=r"^(mp3|pcm|wav|opus|ulaw|alaw)_\d{4,6}(_\d+)?$"),
+        _doc("Format ElevenLabs is asked for; pcm sounds best where the plan allows it"),
+    ] = "mp3_44100_128"
+    tts_elevenlabs_transport: Annotated[
+        Literal["http", "websocket"], _doc("How ElevenLabs is asked: a request a fragment, or its input stream")
+    ] = "http"
     tts_fallback: Annotated[
         str, _doc("Voice engines that speak when that of a turn fails, comma-separated, before the offline ones")
     ] = ""

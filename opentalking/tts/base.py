@@ -32,6 +32,10 @@ class TTSAdapter(Protocol):
     def sample_rates(self) -> tuple[int, ...]:
         """Hz of the PCM it may give: the best that the service has."""
 
+    @property
+    def any_voice(self) -> bool:
+        """Whether it may know more voices than it lists: then only it can say that there is no such voice."""
+
     async def warmup(self) -> None:
         """Load or connect, so that the first sentence is not slow. Raises TTSError with what is missing."""
 

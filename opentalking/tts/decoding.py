@@ -4,6 +4,7 @@
                            wav    its header read, the rest as it is
                            mp3    decoded frame by frame
                            opus   Ogg pages to packets, decoded packet by packet
+                           ulaw, alaw   G.711, sample by sample
 
 libav decodes in this process: the first PCM of an MP3 is there half a millisecond after its first bytes, and a
 fragment that is dropped leaves nothing behind. The ffmpeg process of the specification was measured against it
@@ -12,7 +13,8 @@ fragment that is dropped leaves nothing behind. The ffmpeg process of the specif
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from typing import Any, Literal, Protocol, get_args
 
 import av
@@ -22,7 +24,7 @@ from opentalking.tts.base import TTSError
 from opentalking.tts.containers import Id3Tag, OggPackets, WavHeader
 from opentalking.types import AudioChunk, Float32, Int16
 
-AudioFormat = Literal["pcm", "wav", "mp3", "opus"]
+AudioFormat = Literal["pcm", "wav", "mp3", "opus", "ulaw", "alaw"]
 FORMATS: tuple[str, ...] = get_args(AudioFormat)
 
 _OPUS_RATE = 48_000
@@ -39,26 +41,30 @@ class Decoder(Protocol):
         """What the decoder still held. Raises TTSError if the fragment ends in the middle of something."""
 
 
-def decoder(audio_format: str, pcm_rate: int) -> Decoder:
-    """A decoder of one fragment; `pcm_rate` in Hz is that of bare PCM, which says nothing of itself."""
-    if audio_format == "pcm":
-        return PcmDecoder(pcm_rate)
-    if audio_format == "wav":
-        return WavDecoder()
-    if audio_format == "mp3":
-        return Mp3Decoder()
-    if audio_format == "opus":
-        return OpusDecoder()
+def decoder(audio_format: str, rate: int) -> Decoder:
+    """A decoder of one fragment; `rate` in Hz is that of bare samples, which say nothing of themselves."""
+    match audio_format:
+        case "pcm":
+            return PcmDecoder(rate)
+        case "wav":
+            return WavDecoder()
+        case "mp3":
+            return Mp3Decoder()
+        case "opus":
+            return OpusDecoder()
+        case "ulaw" | "alaw":
+            return LawDecoder(audio_format, rate)
     raise TTSError(f"cannot decode {audio_format!r}; known: {', '.join(FORMATS)}")
 
 
-async def decode(source: AsyncIterator[bytes], audio_format: str, pcm_rate: int) -> AsyncGenerator[AudioChunk, None]:
-    """PCM of a fragment as its bytes come. Raises TTSError, also if they held no sound at all."""
-    decoding, sounded = decoder(audio_format, pcm_rate), False
-    async for data in source:
-        for chunk in decoding.push(data):
-            sounded = True
-            yield chunk
+async def decode(source: AsyncGenerator[bytes, None], audio_format: str, rate: int) -> AsyncGenerator[AudioChunk, None]:
+    """PCM of a fragment as its bytes come; closes the source. Raises TTSError, also if there was no sound at all."""
+    decoding, sounded = decoder(audio_format, rate), False
+    async with aclosing(source):
+        async for data in source:
+            for chunk in decoding.push(data):
+                sounded = True
+                yield chunk
     for chunk in decoding.finish():
         sounded = True
         yield chunk
@@ -146,6 +152,20 @@ class Mp3Decoder(_Frames):
 
     def finish(self) -> list[AudioChunk]:
         return self._decoded([*self._codec.parse(b""), None])
+
+
+class LawDecoder(_Frames):
+    """G.711, mono."""
+
+    def __init__(self, law: str, rate: int) -> None:
+        super().__init__({"ulaw": "pcm_mulaw", "alaw": "pcm_alaw"}[law])
+        self._codec.sample_rate, self._codec.layout = rate, "mono"
+
+    def push(self, data: bytes) -> list[AudioChunk]:
+        return self._decoded([av.Packet(data)]) if data else []
+
+    def finish(self) -> list[AudioChunk]:
+        return []
 
 
 class OpusDecoder(_Frames):

@@ -11,6 +11,9 @@ from opentalking.tts.base import TTSAdapter, TTSError
 _ADAPTERS = {  # name -> module:class, in order of preference
     "piper": "opentalking.tts.adapters.piper:PiperTTS",
     "espeak": "opentalking.tts.adapters.espeak:EspeakTTS",
+    "edge": "opentalking.tts.adapters.edge:EdgeTTS",
+    "openai_compatible": "opentalking.tts.adapters.openai_compatible:OpenAICompatibleTTS",
+    "elevenlabs": "opentalking.tts.adapters.elevenlabs:ElevenLabsTTS",
 }
 
 
@@ -77,7 +80,10 @@ def _adapter_class(name: str, settings: Settings) -> _AdapterClass:
 
 
 if TYPE_CHECKING:  # every adapter is checked against the seam
+    from opentalking.tts.adapters.edge import EdgeTTS
+    from opentalking.tts.adapters.elevenlabs import ElevenLabsTTS
     from opentalking.tts.adapters.espeak import EspeakTTS
+    from opentalking.tts.adapters.openai_compatible import OpenAICompatibleTTS
     from opentalking.tts.adapters.piper import PiperTTS
 
-    _checked: tuple[_AdapterClass, ...] = (PiperTTS, EspeakTTS)
+    _checked: tuple[_AdapterClass, ...] = (PiperTTS, EspeakTTS, EdgeTTS, OpenAICompatibleTTS, ElevenLabsTTS)

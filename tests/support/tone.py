@@ -75,6 +75,7 @@ class ToneTTS:
 
     provider = "tone"
     sample_rates = (RATE,)
+    any_voice = False
 
     def __init__(self, settings: Settings) -> None:
         self._delay_s = float(os.environ.get("OPENTALKING_TONE_DELAY_MS", "0")) / 1000

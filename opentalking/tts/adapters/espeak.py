@@ -52,6 +52,7 @@ class EspeakTTS:
 
     provider = "espeak"
     sample_rates = (22_050,)
+    any_voice = False
 
     def __init__(self, settings: Settings) -> None:
         configured = settings.tts_voice if settings.tts_provider == self.provider else ""

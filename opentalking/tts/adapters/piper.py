@@ -36,6 +36,7 @@ class PiperTTS:
 
     provider = "piper"
     sample_rates = (16_000, 22_050)  # of low and medium voices
+    any_voice = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

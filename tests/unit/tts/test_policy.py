@@ -33,6 +33,7 @@ class Scripted:
         self.asked: list[tuple[str, str | None, str | None]] = []
         self.open = 0
         self.sample_rates = (rate,)
+        self.any_voice = False
 
     async def warmup(self) -> None:
         """Nothing to load."""
