@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from api.route import Route
-from api.routes import catalog, conversation, events, health, metrics, microphone, page, seen, sessions, webrtc
+from api.routes import (
+    catalog,
+    conversation,
+    events,
+    health,
+    metrics,
+    microphone,
+    page,
+    preview,
+    seen,
+    sessions,
+    webrtc,
+)
 
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
@@ -13,6 +25,7 @@ ROUTES: tuple[Route, ...] = (
     *events.ROUTES,
     *seen.ROUTES,
     *catalog.ROUTES,
+    *preview.ROUTES,
     *health.ROUTES,
     *metrics.ROUTES,
     *page.ROUTES,
