@@ -104,6 +104,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tts_elevenlabs_transport: Annotated[
         Literal["http", "websocket"], _doc("How ElevenLabs is asked: a request a fragment, or its input stream")
     ] = "http"
+    tts_dashscope_model: Annotated[str, _doc("Qwen's realtime model at DashScope")] = "qwen3-tts-flash-realtime"
+    tts_dashscope_voice: Annotated[str, _doc("Voice of that model")] = "Cherry"
+    tts_dashscope_service_url: Annotated[
+        str, _doc("WebSocket address of that model; empty: the one that its library knows")
+    ] = ""
+    qwen_tts_reuse_ws: Annotated[bool, _doc("Keep its sockets from one fragment to the next")] = True
+    qwen_tts_language: Annotated[str, _doc("Language it is told, e.g. Chinese; empty: it sees for itself")] = ""
+    tts_cosyvoice_model: Annotated[str, _doc("CosyVoice model at DashScope")] = "cosyvoice-v3-flash"
+    tts_cosyvoice_voice: Annotated[str, _doc("Voice of that model")] = "longanyang"
+    tts_cosyvoice_format: Annotated[Literal["pcm", "wav", "mp3"], _doc("Format CosyVoice is asked for")] = "pcm"
+    tts_sambert_model: Annotated[str, _doc("Sambert model at DashScope; it is the voice, too")] = "sambert-zhichu-v1"
     tts_fallback: Annotated[
         str, _doc("Voice engines that speak when that of a turn fails, comma-separated, before the offline ones")
     ] = ""
