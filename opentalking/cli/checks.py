@@ -75,7 +75,6 @@ def everything(settings: Settings, dev: bool = False) -> list[Check]:
         cpu_cores(),
         api_port(settings),
         redis_service(settings),
-        llm_service(settings),
         collector(settings),
         udp_loopback(settings),
     ]
@@ -239,20 +238,6 @@ def redis_service(settings: Settings) -> Check:
     if trouble := control.redis_trouble(settings.redis_url):
         return Check("redis", "fail", trouble, "start it, or correct or unset OPENTALKING_REDIS_URL")
     return Check("redis", "ok", f"answers at {urlsplit(settings.redis_url).hostname}")
-
-
-def llm_service(settings: Settings) -> Check:
-    if not settings.llm_base_url:
-        return Check("llm", "ok", "embedded toy model; OPENTALKING_LLM_BASE_URL plugs in a real one")
-    parts = urlsplit(settings.llm_base_url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname or "", port), settings.llm_connect_timeout_s).close()
-    except OSError as error:
-        return Check(
-            "llm", "warn", f"{settings.llm_base_url}: {error}", "start it, or correct OPENTALKING_LLM_BASE_URL"
-        )
-    return Check("llm", "ok", f"{settings.llm_base_url} accepts connections")
 
 
 def collector(settings: Settings) -> Check:
