@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -261,8 +263,42 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.run_dir).resolve() / "cache"
 
 
+# Names under which the original knows the same; without the prefix. Ours comes first if both are set.
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "tts_provider": ("TTS_DEFAULT_PROVIDER",),
+    "stt_provider": ("STT_DEFAULT_PROVIDER",),
+    "stt_base_url": ("STT_OPENAI_BASE_URL",),
+    "stt_api_key": ("STT_OPENAI_API_KEY",),
+    "stt_model": ("STT_OPENAI_MODEL",),
+    "dashscope_api_key": ("TTS_DASHSCOPE_API_KEY", "STT_DASHSCOPE_API_KEY"),
+    "first_fragment_min_chars": ("CHAT_FIRST_SENT_MIN_CHARS",),
+}
+
+
+# what `opentalking up` tells its processes, and where settings are read from
+_OF_PROCESSES = frozenset(
+    PREFIX + name
+    for name in (
+        "ENV_FILE",
+        "LLM_AUTOSTART",
+        "LLM_EMBEDDED",
+        "PYTHON",
+        "REDIS_AUTOSTART",
+        "REDIS_BINARY",
+        "STOP_WAIT_S",
+        "SUPERVISOR_SOCKET",
+        "WORKER_NUMBER",
+    )
+)
+
+
 def env_name(field: str) -> str:
     return PREFIX + field.upper()
+
+
+def env_names(field: str) -> list[str]:
+    """Every variable that a setting is read from, ours first."""
+    return [env_name(field), *(PREFIX + name for name in OTHER_NAMES.get(field, ()))]
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -284,14 +320,19 @@ def read_env_file(path: Path) -> dict[str, str]:
     return values
 
 
+def merged_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What settings are read from: the process's environment over `.env`."""
+    process = dict(os.environ if environ is None else environ)
+    return {**read_env_file(Path(process.get("OPENTALKING_ENV_FILE", ".env"))), **process}
+
+
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
     """Read all settings. Raises SettingsError naming the variable and what is wrong with it."""
-    process = dict(os.environ if environ is None else environ)
-    merged = {**read_env_file(Path(process.get("OPENTALKING_ENV_FILE", ".env"))), **process}
+    merged = merged_environ(environ)
     values: dict[str, Any] = {}
     hints = get_type_hints(Settings, include_extras=True)
     for field in msgspec.structs.fields(Settings):
-        name = env_name(field.name)
+        name = next((name for name in env_names(field.name) if name in merged), env_name(field.name))
         raw = merged.get(name)
         if raw is None or (raw == "" and field.default != ""):
             continue
@@ -302,6 +343,13 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     values.setdefault("node", "")
     values["node"] = values["node"] or socket.gethostname()
     return Settings(**values)
+
+
+def unknown_names(environ: Mapping[str, str]) -> dict[str, str]:
+    """OPENTALKING_* variables that are no setting, each with the setting that may be meant, or nothing."""
+    known = [name for field in msgspec.structs.fields(Settings) for name in env_names(field.name)]
+    strange = [name for name in environ if name.startswith(PREFIX) and name not in known and name not in _OF_PROCESSES]
+    return {name: next(iter(get_close_matches(name, known, 1, 0.85)), "") for name in strange}
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from opentalking.avatars import AvatarError, avatars_dir, find_bundle
 from opentalking.cli import control, ports
 from opentalking.cli.instance import running_instance
 from opentalking.cli.plan import redis_binary, run_dir_of
-from opentalking.config import Settings
+from opentalking.config import Settings, unknown_names
 from opentalking.llm.embedded import EmbeddedLLMError, find_model
 from opentalking.stt import registry as stt
 from opentalking.stt.base import STTError
@@ -213,6 +214,15 @@ def shared_memory(folder: Path) -> Check:
         return Check("shared memory", "ok", f"{free} MB free in {folder}")
     level: Literal["warn", "fail"] = "warn" if free >= SHM_FAIL_MB else "fail"
     return Check("shared memory", level, f"only {free} MB free in {folder}: room for few sessions or none", mend)
+
+
+def names(environ: Mapping[str, str]) -> Check:
+    """Variables that look like settings and are none: most often a slip of the pen."""
+    strange = unknown_names(environ)
+    if not strange:
+        return Check("settings", "ok", "every OPENTALKING_* variable is one")
+    told = ", ".join(f"{name} (for {meant}?)" if meant else name for name, meant in strange.items())
+    return Check("settings", "warn", f"no such setting: {told}", "`opentalking settings` lists them all")
 
 
 def cpu_cores() -> Check:
