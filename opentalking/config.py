@@ -86,14 +86,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tts_plugins: Annotated[str, _doc("Further voice engines, comma-separated name=module:Class")] = ""
     tts_threads: Annotated[Count, _doc("Threads of the voice engine")] = 1
     tts_edge_voice: Annotated[str, _doc("Voice of edge")] = "en-US-EmmaMultilingualNeural"
-    tts_openai_base_url: Annotated[str, _doc("Endpoint of openai_compatible, e.g. https://api.openai.com/v1")] = ""
-    tts_openai_api_key: Annotated[str, _doc("Key for that endpoint")] = ""
-    tts_openai_model: Annotated[str, _doc("Model name sent to that endpoint")] = "gpt-4o-mini-tts"
-    tts_openai_voice: Annotated[str, _doc("Voice of that endpoint")] = "alloy"
+    tts_openai_base_url: Annotated[str, _doc("Voices of openai_compatible, e.g. https://api.openai.com/v1")] = ""
+    tts_openai_api_key: Annotated[str, _doc("Key for those voices")] = ""
+    tts_openai_model: Annotated[str, _doc("Model name sent to those voices")] = "gpt-4o-mini-tts"
+    tts_openai_voice: Annotated[str, _doc("Voice of openai_compatible")] = "alloy"
     tts_openai_response_format: Annotated[
-        Literal["pcm", "wav", "mp3", "opus"], _doc("Format that endpoint is asked for")
+        Literal["pcm", "wav", "mp3", "opus"], _doc("Format openai_compatible is asked for")
     ] = "pcm"
-    tts_openai_prompt: Annotated[str, _doc("How that endpoint is told to speak; empty: as it likes")] = ""
+    tts_openai_prompt: Annotated[str, _doc("How openai_compatible is told to speak; empty: as it likes")] = ""
     tts_elevenlabs_api_key: Annotated[str, _doc("Key for ElevenLabs")] = ""
     tts_elevenlabs_base_url: Annotated[str, _doc("Address of ElevenLabs")] = "https://api.elevenlabs.io"
     tts_elevenlabs_model_id: Annotated[str, _doc("Model of ElevenLabs")] = "eleven_flash_v2_5"
@@ -107,14 +107,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["http", "websocket"], _doc("How ElevenLabs is asked: a request a fragment, or its input stream")
     ] = "http"
     tts_dashscope_model: Annotated[str, _doc("Qwen's realtime model at DashScope")] = "qwen3-tts-flash-realtime"
-    tts_dashscope_voice: Annotated[str, _doc("Voice of that model")] = "Cherry"
+    tts_dashscope_voice: Annotated[str, _doc("Voice of Qwen's realtime model")] = "Cherry"
     tts_dashscope_service_url: Annotated[
         str, _doc("WebSocket address of that model; empty: the one that its library knows")
     ] = ""
     qwen_tts_reuse_ws: Annotated[bool, _doc("Keep its sockets from one fragment to the next")] = True
     qwen_tts_language: Annotated[str, _doc("Language it is told, e.g. Chinese; empty: it sees for itself")] = ""
     tts_cosyvoice_model: Annotated[str, _doc("CosyVoice model at DashScope")] = "cosyvoice-v3-flash"
-    tts_cosyvoice_voice: Annotated[str, _doc("Voice of that model")] = "longanyang"
+    tts_cosyvoice_voice: Annotated[str, _doc("Voice of CosyVoice")] = "longanyang"
     tts_cosyvoice_format: Annotated[Literal["pcm", "wav", "mp3"], _doc("Format CosyVoice is asked for")] = "pcm"
     tts_sambert_model: Annotated[str, _doc("Sambert model at DashScope; it is the voice, too")] = "sambert-zhichu-v1"
     tts_fallback: Annotated[
