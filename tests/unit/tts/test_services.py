@@ -244,6 +244,28 @@ async def test_who_stops_listening_ends_the_request(service: Service, how: str) 
     assert len((await service.speak())[0])  # and the next one is heard
 
 
+@one_each
+async def test_sound_that_drips_in_is_heard_whole(service: Service) -> None:
+    whole, _ = await service.speak()
+    service.server.faults = [Fault(drip_s=0.002)]
+    np.testing.assert_array_equal((await service.speak())[0], whole)
+
+
+@one_each
+async def test_a_service_that_does_not_stop_is_stopped(service: Service) -> None:
+    async def load(name: str) -> TTSAdapter:
+        return service.tts
+
+    service.server.faults = [Fault(endless=True)]
+    turn = TurnVoice(VoiceChain(service.settings, load, "piper"), Wanted(service.case.provider), lambda *_: None)
+    heard_s = 0.0
+    async for chunk in turn.speak(TEXT):
+        heard_s += len(chunk.data) / chunk.sample_rate
+    assert 10 < heard_s < 10 + len(TEXT)
+    async with asyncio.timeout(10):
+        await service.server.idle.wait()
+
+
 FAULTS = {
     "no sound": Fault(stall=True),
     "a stall": Fault(stall=True, parts=12),
