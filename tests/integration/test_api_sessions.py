@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from opentalking.models.registry import list_models
 from opentalking.store import ROLES, Close, Open
-from tests.api_client import LIVES_S, Api, beat
+from tests.api_client import API_SETTINGS, LIVES_S, Api, beat
 
 WORKERS = [f"a:{role}-1" for role in ROLES]
 AVATARS = "drawn, ingrid, presenter, samuel"
+MODELS = ", ".join(list_models(API_SETTINGS))
 
 
 async def test_a_session_is_made_placed_and_opened_by_its_three_workers(api: Api) -> None:
@@ -50,7 +52,7 @@ async def test_null_for_an_optional_field_is_the_same_as_leaving_it_out(api: Api
     [
         ({"avatar_id": "nobody"}, 404, "avatar_not_found", f"avatar_id: no avatar 'nobody'; known: {AVATARS}"),
         ({"avatar_id": "../etc"}, 404, "avatar_not_found", f"avatar_id: no avatar '../etc'; known: {AVATARS}"),
-        ({"avatar_id": "presenter", "model": "wax"}, 400, "unknown_model", "model: no model 'wax'; known: portrait"),
+        ({"avatar_id": "presenter", "model": "wax"}, 400, "unknown_model", f"model: no model 'wax'; known: {MODELS}"),
         (
             {"avatar_id": "presenter", "tts_provider": "parrot"},
             400,

@@ -36,6 +36,7 @@ _NEAR_WEIGHT = 8.0  # how much more these count
 _STEADINESS = 1.0  # frames, sigma by which the places are smoothed: landmarks tremble
 _RIM = 0.12  # width of the border over which the reference fades out, eye distances
 _RIM_POINTS = 96
+_FITS, _BAD_FIT = 5, 4.0  # rounds of the light's fit; grey levels off it at which a point counts half
 _cv2: Any = cv2
 
 
@@ -132,7 +133,7 @@ class ClipAvatar:
         there = self.rim @ place[:, :2].T + place[:, 2]
         middle, spread = there.mean(0), np.ptp(there, axis=0).max()
         system = np.column_stack([np.ones(len(there)), (there - middle) / spread])
-        planes_of = np.linalg.lstsq(system, seen - rest, rcond=None)[0]
+        planes_of = _fitted(system, seen - rest)
         fields = []
         for index, (a, b, c) in enumerate(planes_of.T):
             step = 1 if index == 0 else 2
@@ -198,6 +199,16 @@ def _rim(mask: Float32, rig: Rig) -> Float32:
     lip = float(rig.seam[:, 1].max())
     rim = rim[rim[:, 1] < lip + 0.25 * float(rig.eye_distance)]
     return np.ascontiguousarray(rim[:: max(1, len(rim) // _RIM_POINTS)])
+
+
+def _fitted(system: Float32, values: Float32) -> Float32:
+    """Least squares (n, 3) -> (n, 3) without the points that fit badly: hair that moved, not light that changed."""
+    weight = np.ones((len(values), 1), np.float32)
+    for _ in range(_FITS):
+        found = np.linalg.lstsq(system * weight, values * weight, rcond=None)[0]
+        off = np.abs(values - system @ found).max(axis=1, keepdims=True)
+        weight = 1 / (1 + (off / _BAD_FIT) ** 2)
+    return np.asarray(found, np.float32)
 
 
 def _sampled(picture: Planes, at: Float32) -> Float32:

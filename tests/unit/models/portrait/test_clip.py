@@ -14,7 +14,7 @@ import pytest
 from opentalking.avatars import AvatarError
 from opentalking.avatars.bundle import PACKAGED
 from opentalking.avatars.landmarks import FaceFinder, mouth_opening
-from opentalking.models.planes import planes
+from opentalking.models.planes import planes, to_i420
 from opentalking.models.portrait.adapter import PortraitAdapter, PortraitAvatar
 from opentalking.models.portrait.clip import ClipAvatar
 from opentalking.models.portrait.visemes import VISEMES, mouth_of
@@ -134,20 +134,21 @@ def test_the_mouth_is_drawn_where_the_face_is_in_that_frame_and_nothing_else_is_
 
 
 def test_the_rim_of_the_pasted_face_is_not_seen(film: Film) -> None:
-    """The step across the rim at the cheeks is that of the unmoved picture, though the frames get ever brighter."""
-    avatar = film.avatar
-    rim = avatar.rim
-
-    def step(picture: UInt8, place: Float32) -> Float32:
-        inward = (rim - rim.mean(0)) / np.linalg.norm(rim - rim.mean(0), axis=1, keepdims=True)
-        sides = [(rim + far * inward) @ place[:, :2].T + place[:, 2] for far in (-14, 14)]
-        luma = cv2.GaussianBlur(planes(picture).y, (0, 0), 3)
-        inner, outer = (luma[at[:, 1].astype(int), at[:, 0].astype(int)].astype(float) for at in sides)
-        return np.asarray(inner - outer, np.float32)
-
-    still = step(avatar.rest, np.eye(2, 3, dtype=np.float32))
-    for number in range(0, FRAMES, 2):  # those with the mouth closed, so that the cheeks are the same
-        assert np.abs(step(film.idle[number], motion(number)) - still).mean() < 5
+    """Where the film's own mouth is closed, the pasted face is the film's at either side of the rim and on it, though
+    the frames get ever brighter."""
+    rim = film.avatar.rim
+    inward = (rim - rim.mean(0)) / np.linalg.norm(rim - rim.mean(0), axis=1, keepdims=True)
+    for number in range(0, FRAMES, 2):
+        bgr = cv2.imread(str(film.path / "frames" / f"frame_{number:05d}.jpg"))
+        filmed, shown = (
+            cv2.GaussianBlur(planes(picture).y, (0, 0), 3).astype(np.float32)
+            for picture in (to_i420(np.asarray(bgr, np.uint8)), film.idle[number])
+        )
+        place = motion(number)
+        sides = [((rim + far * inward) @ place[:, :2].T + place[:, 2]).astype(int) for far in (-14, 0, 14)]
+        inner, on, outer = (shown[at[:, 1], at[:, 0]] - filmed[at[:, 1], at[:, 0]] for at in sides)
+        assert max(np.abs(on).mean(), np.abs(outer).mean()) < 4
+        assert np.abs(inner).mean() < 7  # the film's head is turned a little besides: the jaw's edge lies a pixel aside
 
 
 def test_a_mouth_pasted_onto_the_idle_clip_is_the_same_picture(adapter: PortraitAdapter, film: Film) -> None:
