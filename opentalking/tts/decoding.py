@@ -122,7 +122,6 @@ class _Frames:
         context = av.CodecContext.create(codec, "r")
         assert isinstance(context, av.AudioCodecContext)
         self._codec = context
-
         self._spoilt = 0  # packets in a row that could not be decoded
 
     def _decoded(self, packets: Iterable[av.Packet[Any] | None]) -> list[AudioChunk]:
@@ -181,6 +180,8 @@ class OpusDecoder(_Frames):
     def push(self, data: bytes) -> list[AudioChunk]:
         packets = self._packets.feed(data)
         if packets and self._heads == 2:
+            if packets[0][:8] != b"OpusHead":
+                raise TTSError("the service sent Ogg, but no Opus", "broken")
             self._skip = int.from_bytes(packets[0][10:12], "little")
         heads, self._heads = self._heads, max(0, self._heads - len(packets))
         return self._own(self._decoded(av.Packet(packet) for packet in packets[heads:]))
