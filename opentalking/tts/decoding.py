@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from itertools import groupby
 from typing import Any, Literal, Protocol, get_args
 
 import av
@@ -125,17 +126,20 @@ class _Frames:
         self._spoilt = 0  # packets in a row that could not be decoded
 
     def _decoded(self, packets: Iterable[av.Packet[Any] | None]) -> list[AudioChunk]:
-        chunks = []
+        """Frames of one form as one chunk: each chunk costs whoever takes it."""
+        frames: list[av.AudioFrame] = []
         for packet in packets:
             try:
-                for frame in self._codec.decode(packet):
-                    chunks.append(AudioChunk(_mono(_planar(frame)), frame.sample_rate))
+                frames += self._codec.decode(packet)
                 self._spoilt = 0
             except av.error.FFmpegError as error:  # the first packets of a stream may refer to ones before them
                 self._spoilt += 1
                 if self._spoilt > _MOST_SPOILT:
                     raise TTSError(f"what the service sent cannot be decoded: {error}", "broken") from error
-        return [chunk for chunk in chunks if len(chunk.data)]
+        return [
+            AudioChunk(_mono(np.concatenate([_planar(frame) for frame in alike], axis=1)), rate)
+            for (rate, _), alike in groupby((frame for frame in frames if frame.samples), _form)
+        ]
 
 
 class Mp3Decoder(_Frames):
@@ -196,6 +200,10 @@ class OpusDecoder(_Frames):
             if len(data):
                 own.append(AudioChunk(data, chunk.sample_rate))
         return own
+
+
+def _form(frame: av.AudioFrame) -> tuple[int, int]:
+    return frame.sample_rate, len(frame.layout.channels)
 
 
 def _planar(frame: av.AudioFrame) -> Float32:

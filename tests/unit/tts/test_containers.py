@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ cuts = st.lists(st.integers(0, 2000), max_size=8)
 def pieces(data: bytes, positions: list[int]) -> list[bytes]:
     """The bytes cut at these places; some pieces may be empty, as a network's may."""
     edges = [0, *sorted(position % (len(data) + 1) for position in positions), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def fed(feed: Callable[[bytes], bytes], data: bytes, positions: list[int]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncGenerator, Iterable
 from functools import cache
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -71,7 +72,7 @@ def test_every_format_is_tried_here() -> None:
 def test_any_cut_of_the_bytes_gives_the_same_pcm(audio_format: str, rate: int, positions: list[int]) -> None:
     data = sent(TEXT, audio_format, rate)
     edges = [0, *sorted(position % (len(data) + 1) for position in positions), len(data)]
-    pieces = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(edges)]
     assert np.array_equal(pcm_of(pieces, audio_format, rate), pcm_of([data], audio_format, rate))
 
 
