@@ -22,8 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from opentalking.config import Settings
-from opentalking.llm.base import LLMAdapter, LLMError
+from opentalking.llm.base import LLMAdapter, LLMError, Usage
 from opentalking.llm.conversation import Conversation, Entry
 from opentalking.llm.heard import join_fragments
 from opentalking.store import Chat, Event, Seen, Session, Speak, Store, StoreError
@@ -143,12 +145,13 @@ class ConversationSession:
         emit = self._report.of(turn.generation)
         emit("status", {"stage": "thinking"})
         ahead: HeadStart | None = None
+        spent: list[Usage] = []
         deltas: AsyncGenerator[str, None] = verbatim(asked)
         if turn.kind == "chat":
             messages = self._conversation.messages()
             if (ahead := self._ahead.take(messages)) is not None and ahead.first_token_at is not None:
                 turn.trace.note("llm_first_token_ms", ahead.first_token_at)
-            answer = self._llm.chat_stream(messages) if ahead is None else ahead.deltas()
+            answer = self._llm.chat_stream(messages, spent.append) if ahead is None else ahead.deltas(spent.append)
             deltas = reply_deltas(answer, turn, emit)
         try:
             await turn.run(deltas, self._config, voice, self._ring)
@@ -160,6 +163,8 @@ class ConversationSession:
         else:
             if turn.kind == "chat":
                 emit("assistant.message", {"text": turn.text})
+            for usage in spent:
+                emit("llm.usage", msgspec.structs.asdict(usage))
         finally:
             if ahead is not None:
                 ahead.drop()

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from opentalking.config import Settings
-from opentalking.llm.base import Message
+from opentalking.llm.base import Message, Spent
 from opentalking.store import Chat, Store
 from shm import Cursor, Mark, MarkKind, Writer
 from tests.support.tone import tone_chain
@@ -31,7 +31,7 @@ class EndlessLLM:
     async def warmup(self) -> None:
         """Nothing to load."""
 
-    async def chat_stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def chat_stream(self, messages: Sequence[Message], spent: Spent | None = None) -> AsyncGenerator[str, None]:
         try:
             while True:
                 yield "This goes on for a while longer. "

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from opentalking.config import Settings
-from opentalking.llm.base import Message
+from opentalking.llm.base import Message, Spent
 from opentalking.slots import MicFlags, TrackPacket, pack_track
 from opentalking.store import Chat, Heard, Store
 from opentalking.stt.base import Audio, Pause, STTAdapter, STTError, Transcript
@@ -97,7 +97,7 @@ class Answering:
     async def warmup(self) -> None:
         """Nothing to load."""
 
-    async def chat_stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def chat_stream(self, messages: Sequence[Message], spent: Spent | None = None) -> AsyncGenerator[str, None]:
         self.asked.append(messages[-1].content)
         yield "This is an answer. "
         yield "It has two sentences."
