@@ -9,7 +9,7 @@
 The engines are the turn's own, those of OPENTALKING_TTS_FALLBACK, then the offline ones. An engine that failed rests
 for a while: the next sentences do not wait for the same deadline again. Every change is told as an event (`tts`, stage
 `retry` or `fallback`). Where one sound breaks off and another takes over, the first fades from the level it had and the
-second is faded in, at one sample rate: no click.
+second is faded in, at one sample rate: no click. All are brought to one loudness (opentalking/tts/loudness.py).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 from opentalking.config import Settings
 from opentalking.resampling import Resampler
 from opentalking.tts.base import TTSAdapter, TTSError
+from opentalking.tts.loudness import TurnLoudness, VoiceLevels
 from opentalking.types import AudioChunk, Int16
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class VoiceChain:
         self.settings = settings
         self.load = load
         self.default = default
+        self.levels = VoiceLevels(settings.tts_loudness_db)
         self._clock = clock
         self._rests_until: dict[str, float] = {}
 
@@ -84,6 +86,7 @@ class TurnVoice:
         self._chain = chain
         self._engines = chain.order(wanted)
         self._tell = tell
+        self._loudness = TurnLoudness(chain.levels)
         self._chars_per_s = _CHARS_PER_S
         if self._engines[0] != wanted:
             self._told_fallback(
@@ -114,21 +117,22 @@ class TurnVoice:
     async def _by(self, engine: Wanted, said: _Said) -> AsyncGenerator[AudioChunk, None]:
         """One engine's speech, asked a second time if its failure may pass. Raises TTSError."""
         tts = await self._chain.load(engine.provider)
-        for attempt in range(1, _ATTEMPTS + 1):
-            said.begin(skipping=attempt > 1)
-            try:
-                async with contextlib.aclosing(self._in_time(tts, engine, said.left)) as chunks:
-                    async for chunk in chunks:
-                        if (own := said.take(chunk)) is not None:
-                            yield own
-                return
-            except TTSError as error:
-                wait_s = error.retry_after_s or 0.0
-                if attempt == _ATTEMPTS or not error.may_pass or wait_s > self._chain.settings.tts_retry_after_s:
-                    raise
-                told = {"provider": engine.provider, "code": error.code, "message": str(error)}
-                self._tell("tts", {"stage": "retry", **told})
-                await asyncio.sleep(wait_s)
+        with self._loudness.fragment(engine.provider, engine.voice, engine.model) as loudness:
+            for attempt in range(1, _ATTEMPTS + 1):
+                said.begin(skipping=attempt > 1)
+                try:
+                    async with contextlib.aclosing(self._in_time(tts, engine, said.left)) as chunks:
+                        async for chunk in chunks:
+                            if (own := said.take(loudness.apply(chunk))) is not None:
+                                yield own
+                    return
+                except TTSError as error:
+                    wait_s = error.retry_after_s or 0.0
+                    if attempt == _ATTEMPTS or not error.may_pass or wait_s > self._chain.settings.tts_retry_after_s:
+                        raise
+                    told = {"provider": engine.provider, "code": error.code, "message": str(error)}
+                    self._tell("tts", {"stage": "retry", **told})
+                    await asyncio.sleep(wait_s)
 
     async def _in_time(self, tts: TTSAdapter, engine: Wanted, text: str) -> AsyncGenerator[AudioChunk, None]:
         """An engine's speech under deadlines, none of it longer than speech of this text can be. Raises TTSError."""

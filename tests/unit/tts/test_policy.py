@@ -243,3 +243,16 @@ def test_a_join_starts_where_the_sound_broke_off_and_comes_up_from_nothing() -> 
 )
 def test_the_rest_begins_with_the_word_that_was_being_said(text: str, chars: int, rest: str) -> None:
     assert rest_of(text, chars) == rest
+
+
+async def test_engines_are_brought_to_one_loudness_and_each_keeps_its_own_gain() -> None:
+    steady = [".", ".", ".", ".", ".", "."]
+    first = Scripted("first", *[steady] * 9, [".", ".", ".", failure("bad_request")])
+    room = Room(first, Scripted("second"), settings=Settings(tts_fallback="second", tts_loudness_db=-26.0))
+    turn = room.turn()
+    before = [levels(await heard(turn)) for _ in range(9)]
+    assert before[0] == [1000, 2000, 3000, 4000, 5000, 6000]
+    assert before[1] != before[0] and before[-1] == before[-2]
+    gain = before[-1][2] / 3000
+    assert levels(await heard(turn)) == [before[-1][0], before[-1][1], before[-1][2], 1000, 2000, 3000, 4000]
+    assert gain != 1
