@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.bench.voices import VOICES
 from tests.support.node import ROOT
 
 pytestmark = pytest.mark.integration
@@ -31,6 +32,9 @@ KEYS = {
     *(f"eos_to_{stage}_p50_ms" for stage in ("vad_decision", "stt_final", "turn_committed", "first_rtp")),
     "barge_in_pause_p99_ms",
     "wer_offline",
+    *(f"tts_overhead_p95_ms.{voice}" for voice in VOICES),
+    *(f"tts_abort_p95_ms.{voice}" for voice in VOICES),
+    *(f"decode_{figure}.libav" for figure in ("first_pcm_p95_ms", "cpu_ms_per_s", "abort_p95_ms", "memory_mb")),
     *(f"rss_mb.{process}" for process in ("api", "speech-0", "inference-0", "rtc-0")),
 }
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from html import unescape
 from typing import Any
 
@@ -52,6 +53,7 @@ def tone(text: str, rate: int) -> np.ndarray:
     return (8000 * np.sin(2 * np.pi * 440 / rate * np.arange(samples))).astype(np.int16)
 
 
+@lru_cache(maxsize=32)
 def encoded(text: str, kind: str, rate: int) -> bytes:
     """The tone as a service would send it."""
     sound = tone(text, rate)
