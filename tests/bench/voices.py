@@ -4,8 +4,10 @@
 
 *Overhead*: from the call to the first PCM, minus the delay that was injected before the service's first piece: request,
 the client library, decoding, and the stand-in's own work, which runs in this process. Fragments follow one another, as
-in a turn, so what can be kept (a connection, a socket) is kept. *Abort*: a fragment is closed after its first PCM;
-until its iterator is closed, which a turn waits for, and until the stand-in has seen the end of the request.
+in a turn, so what can be kept (a connection, a socket) is kept. `bare` is a plain request to the stand-in of
+openai_compatible until its first bytes: what is more than that is ours, or a library's. *Abort*: a fragment is closed
+after its first PCM; until its iterator is closed, which a turn waits for, and until the stand-in has seen the end of
+the request.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
+import aiohttp
 import numpy as np
 
 from opentalking.config import Settings
@@ -103,7 +106,7 @@ async def speaking(voice: Elsewhere) -> AsyncIterator[tuple[TTSAdapter, VoiceSer
 
 
 async def first_pcm_ms(tts: TTSAdapter, server: VoiceServer) -> float:
-    """Of a fragment that is heard to its end, without the injected delay."""
+    """Of a fragment that is heard to its end, without the injected delay as it really was."""
     server.faults = [Fault(delay_s=DELAY_S)]
     began = time.perf_counter()
     async with aclosing(tts.synthesize_stream(TEXT)) as chunks:
@@ -111,7 +114,19 @@ async def first_pcm_ms(tts: TTSAdapter, server: VoiceServer) -> float:
         first_s = time.perf_counter() - began
         async for _ in chunks:
             pass
-    return (first_s - DELAY_S) * 1000
+    return (first_s - server.delayed_s) * 1000
+
+
+async def bare_ms(pool: aiohttp.ClientSession, server: VoiceServer) -> float:
+    """As `first_pcm_ms`, of a request without an adapter."""
+    server.faults = [Fault(delay_s=DELAY_S)]
+    asked, key = {"input": TEXT, "response_format": "pcm"}, {"Authorization": f"Bearer {KEY}"}
+    began = time.perf_counter()
+    async with pool.post(f"{server.base_url}/v1/audio/speech", json=asked, headers=key) as response:
+        await response.content.readany()
+        first_s = time.perf_counter() - began
+        await response.read()
+    return (first_s - server.delayed_s) * 1000
 
 
 async def abort_ms(tts: TTSAdapter, server: VoiceServer) -> tuple[float, float]:
@@ -127,26 +142,36 @@ async def abort_ms(tts: TTSAdapter, server: VoiceServer) -> tuple[float, float]:
     return closed_s * 1000, (time.perf_counter() - began) * 1000
 
 
+def overhead(name: str, ms: list[float]) -> dict[str, Any]:
+    """Flat keys, the warm-ups left out."""
+    shares = np.percentile(ms[WARM_UPS:], (0, 50, 95)).round(2).tolist()
+    return {f"tts_overhead_{what}_ms.{name}": share for what, share in zip(("min", "p50", "p95"), shares, strict=True)}
+
+
 async def figures(name: str, voice: Elsewhere, rounds: int) -> dict[str, Any]:
     """Flat keys of one voice."""
     async with speaking(voice) as (tts, server):
-        overheads = [await first_pcm_ms(tts, server) for _ in range(WARM_UPS + rounds)][WARM_UPS:]
+        firsts = [await first_pcm_ms(tts, server) for _ in range(WARM_UPS + rounds)]
         closed, known = zip(*[await abort_ms(tts, server) for _ in range(rounds)], strict=True)
-    return {
-        f"tts_overhead_p50_ms.{name}": round(float(np.percentile(overheads, 50)), 2),
-        f"tts_overhead_p95_ms.{name}": round(float(np.percentile(overheads, 95)), 2),
+    return overhead(name, firsts) | {
         f"tts_abort_p95_ms.{name}": round(float(np.percentile(closed, 95)), 2),
         f"tts_abort_service_p95_ms.{name}": round(float(np.percentile(known, 95)), 2),
     }
 
 
+async def bare(rounds: int) -> dict[str, Any]:
+    async with OpenAISpeech() as server, aiohttp.ClientSession() as pool:
+        return overhead("bare", [await bare_ms(pool, server) for _ in range(WARM_UPS + rounds)])
+
+
 async def measure(quick: bool) -> dict[str, Any]:
     """All figures, of the voices whose libraries are installed."""
-    found: dict[str, Any] = {"conditions.voice_delay_ms": DELAY_S * 1000}
+    rounds = 3 if quick else 60
+    found: dict[str, Any] = {"conditions.voice_delay_ms": DELAY_S * 1000, **await bare(rounds)}
     usable = available(Settings(dashscope_api_key=KEY, tts_openai_api_key=KEY, tts_elevenlabs_api_key=KEY))
     for name, voice in VOICES.items():
         if usable[voice.provider] is None or voice.provider == "openai_compatible":  # it wants an address
-            found |= await figures(name, voice, 3 if quick else 60)
+            found |= await figures(name, voice, rounds)
     return found
 
 
