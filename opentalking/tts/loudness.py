@@ -1,13 +1,14 @@
 """One loudness for all voices: a gain a fragment, learned from what its voice said before.
 
     fragment   0        1        2        3            (a voice 5 dB below the target)
-    gain       0 dB     +1.5     +3.0     +4.5, +5     at most 1.5 dB further each time, never within a fragment
+    gain       0 dB     +1.5     +3.0     +3.5        at most 1.5 dB further each time, never within a fragment
 
 What is measured is speech: blocks of 100 ms, without those of silence and pauses, which are told as in ITU-R BS.1770-4
 (an absolute gate, then one 10 dB below the mean of the rest). Its filter is left out: speech is compared with speech.
 
-A voice that was never heard is judged by its first chunk, if that holds 0.3 s of speech: one that takes over in the
-middle of a turn must not be twice as loud. So little speech may be 3 dB off, so the gain stops 3 dB before the target.
+A sentence may be 3 dB louder than the voice that says it. So a voice is brought as far towards the target as is sure
+by then: to 5 dB from it after 0.3 s of speech, 2.6 after 3 s, 0.8 after half a minute. One that was never heard is
+judged by its first chunk: if it takes over in the middle of a turn, it must not be twice as loud.
 
 A gain never clips: it leaves the loudest peak that is known of the voice 1 dB of headroom, and a louder one is bent.
 """
@@ -29,7 +30,7 @@ _BLOCK_MS = 100
 _SILENT_DB = -60.0  # absolute gate, dBFS
 _PAUSE_DB = -10.0  # relative gate
 _KNOWN_BLOCKS = 3  # of speech, before a voice counts as known at all
-_FIRST_CHUNK_DB = 3.0  # by which the first chunk may be off
+_UNSURE_DB, _MOST_UNSURE_DB = 4.5, 5.0  # after a second of speech, and at most; it falls with the root of the time
 _REMEMBERED_BLOCKS = 300  # half a minute of speech
 
 
@@ -47,10 +48,12 @@ class Level:
         return 10 * math.log10(self.power)
 
     def wanted_db(self, target_db: float) -> float:
-        """The gain that brings it to the target, as far as it may."""
-        room_db = -_HEADROOM_DB - 20 * math.log10(self.peak)
-        wanted_db = min(target_db - self.db, max(0.0, room_db))
-        return min(max(wanted_db, -MOST_DB), MOST_DB)
+        """The gain that brings it towards the target, as far as it is sure and may."""
+        off_db = target_db - self.db
+        unsure_db = min(_UNSURE_DB / math.sqrt(self.blocks * _BLOCK_MS / 1000), _MOST_UNSURE_DB)
+        sure_db = math.copysign(max(0.0, abs(off_db) - unsure_db), off_db)
+        room_db = max(0.0, -_HEADROOM_DB - 20 * math.log10(self.peak))
+        return min(max(min(sure_db, room_db), -MOST_DB), MOST_DB)
 
     def joined(self, later: Level) -> Level:
         """With what was measured later; half a minute is remembered."""
@@ -121,8 +124,7 @@ class TurnLoudness:
         wanted_db, before_db = self.levels.wanted_db(voice), self.gains_db.get(voice)
         if wanted_db is None:
             first = heard.level()
-            guess_db = first.wanted_db(self.levels.target_db) if first else 0.0
-            wanted_db = math.copysign(max(0.0, abs(guess_db) - _FIRST_CHUNK_DB), guess_db)
+            wanted_db = first.wanted_db(self.levels.target_db) if first else 0.0
         if before_db is not None:
             wanted_db = min(max(wanted_db, before_db - STEP_DB), before_db + STEP_DB)
         self.gains_db[voice] = wanted_db
