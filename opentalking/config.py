@@ -130,7 +130,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds, _doc("A service that asks to wait gets this long at most before another engine speaks, seconds")
     ] = 1.0
     tts_rest_s: Annotated[Seconds, _doc("An engine that failed is not asked again for this long, seconds")] = 30.0
-    flashtalk_tts_boundary_fade_ms: Annotated[Millis, _doc("Fade at both edges of a sentence, ms")] = 18
+    tts_loudness_db: Annotated[
+        float,
+        Meta(ge=-40, le=0),
+        _doc("Loudness all voices are brought to, dBFS (RMS of the speech); 0: as their services give them"),
+    ] = -23.0
+    flashtalk_tts_boundary_fade_ms: Annotated[
+        Millis, _doc("Fade at both edges of a sentence, ms; shorter where a sentence begins softly by itself")
+    ] = 18
     flashtalk_tts_tail_fade_ms: Annotated[Millis, _doc("Fade at the end of a turn, ms")] = 80
     flashtalk_tts_trailing_silence_ms: Annotated[Millis, _doc("Silence after a turn, so that the mouth closes, ms")] = (
         200

@@ -8,9 +8,7 @@ from opentalking.tts.base import TTSError
 
 _PCM, _EXTENSIBLE = 1, 0xFFFE  # WAVE_FORMAT_…
 _MOST_HEADER = 1 << 20  # bytes before the sound begins: lists of tags, at most
-_PAGE = struct.Struct(
-    "<4sBBqIIIB"
-)  # RFC 3533: capture pattern, version, type, granule, serial, sequence, checksum, segments
+_PAGE_HEADER = 27  # bytes before the segments' lengths, whose number is the last of them: RFC 3533, section 6
 
 
 class WavHeader:
@@ -94,32 +92,39 @@ class Id3Tag:
 
 
 class OggPackets:
-    """Pages to packets, RFC 3533; a packet may go on over pages."""
+    """Pages to packets, RFC 3533; a packet may go on over pages.
+
+    A packet is there with its last byte, not with its page's: encoders put up to a second into a page."""
 
     def __init__(self) -> None:
         self._waiting = b""
+        self._lacing = b""  # lengths of the segments of this page that are to come
         self._packet = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Packets that are complete with these bytes. Raises TTSError if they are no Ogg."""
         self._waiting += data
         packets: list[bytes] = []
-        while (end := self._page_end()) is not None:
-            segments = self._waiting[26]
-            at = _PAGE.size + segments
-            for lacing in self._waiting[_PAGE.size : at]:
-                self._packet += self._waiting[at : at + lacing]
-                at += lacing
-                if lacing < 255:
+        while self._lacing or self._page_begins():
+            at = segments = 0
+            for length in self._lacing:
+                if at + length > len(self._waiting):
+                    break
+                self._packet += self._waiting[at : at + length]
+                at, segments = at + length, segments + 1
+                if length < 255:
                     packets.append(self._packet)
                     self._packet = b""
-            self._waiting = self._waiting[end:]
+            self._waiting, self._lacing = self._waiting[at:], self._lacing[segments:]
+            if self._lacing:
+                break
         return packets
 
-    def _page_end(self) -> int | None:
-        if self._waiting[:4] != b"OggS"[: len(self._waiting[:4])]:
+    def _page_begins(self) -> bool:
+        """Take a page's header off, if all of it is there."""
+        if self._waiting[:4] != b"OggS"[: len(self._waiting)]:
             raise TTSError("the service sent no Ogg", "broken")
-        if len(self._waiting) < _PAGE.size or len(self._waiting) < _PAGE.size + self._waiting[26]:
-            return None
-        end = _PAGE.size + self._waiting[26] + sum(self._waiting[_PAGE.size : _PAGE.size + self._waiting[26]])
-        return end if len(self._waiting) >= end else None
+        if len(self._waiting) < _PAGE_HEADER or len(self._waiting) < (end := _PAGE_HEADER + self._waiting[26]):
+            return False
+        self._waiting, self._lacing = self._waiting[end:], self._waiting[_PAGE_HEADER:end]
+        return True

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from itertools import groupby
 from typing import Any, Literal, Protocol, get_args
 
 import av
@@ -122,21 +123,23 @@ class _Frames:
         context = av.CodecContext.create(codec, "r")
         assert isinstance(context, av.AudioCodecContext)
         self._codec = context
-
         self._spoilt = 0  # packets in a row that could not be decoded
 
     def _decoded(self, packets: Iterable[av.Packet[Any] | None]) -> list[AudioChunk]:
-        chunks = []
+        """Frames of one form as one chunk: each chunk costs whoever takes it."""
+        frames: list[av.AudioFrame] = []
         for packet in packets:
             try:
-                for frame in self._codec.decode(packet):
-                    chunks.append(AudioChunk(_mono(_planar(frame)), frame.sample_rate))
+                frames += self._codec.decode(packet)
                 self._spoilt = 0
             except av.error.FFmpegError as error:  # the first packets of a stream may refer to ones before them
                 self._spoilt += 1
                 if self._spoilt > _MOST_SPOILT:
                     raise TTSError(f"what the service sent cannot be decoded: {error}", "broken") from error
-        return [chunk for chunk in chunks if len(chunk.data)]
+        return [
+            AudioChunk(_mono(np.concatenate([_planar(frame) for frame in alike], axis=1)), rate)
+            for (rate, _), alike in groupby((frame for frame in frames if frame.samples), _form)
+        ]
 
 
 class Mp3Decoder(_Frames):
@@ -181,6 +184,8 @@ class OpusDecoder(_Frames):
     def push(self, data: bytes) -> list[AudioChunk]:
         packets = self._packets.feed(data)
         if packets and self._heads == 2:
+            if packets[0][:8] != b"OpusHead":
+                raise TTSError("the service sent Ogg, but no Opus", "broken")
             self._skip = int.from_bytes(packets[0][10:12], "little")
         heads, self._heads = self._heads, max(0, self._heads - len(packets))
         return self._own(self._decoded(av.Packet(packet) for packet in packets[heads:]))
@@ -195,6 +200,10 @@ class OpusDecoder(_Frames):
             if len(data):
                 own.append(AudioChunk(data, chunk.sample_rate))
         return own
+
+
+def _form(frame: av.AudioFrame) -> tuple[int, int]:
+    return frame.sample_rate, len(frame.layout.channels)
 
 
 def _planar(frame: av.AudioFrame) -> Float32:

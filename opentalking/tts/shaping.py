@@ -8,6 +8,10 @@
 A fragment fills whole slots, zeros at its end; `samples` in the slot's header says how many are its own. The fades
 are applied before the resampling, so that what the model hears and what the listener hears cannot differ.
 
+A fragment that begins softly, below -30 dBFS for 4 ms, comes up by itself, as an "sh" or a "p" after its closure does:
+it is faded in over those 4 ms alone, and none of its consonant is lost. One that is there from its first sample was
+cut, and is faded in over the whole boundary fade.
+
 The end of a fragment is known only when it comes, so as much as may still have to be faded is held back: the boundary
 fade at first, so that speaking starts soon, growing to the tail fade. The amount depends on the samples received
 alone, which makes the slots independent of how the voice cut its chunks.
@@ -35,6 +39,8 @@ from opentalking.types import (
 )
 
 _SILENCE = np.zeros(0, np.int16)
+_SOFT_MS = 4
+_SOFT = 1036  # amplitude, -30 dBFS
 
 
 class ShapingError(RuntimeError):
@@ -129,9 +135,10 @@ class _FragmentAudio:
 
     def __init__(self, rate: int, boundary_ms: int, tail_ms: int) -> None:
         self._rate = rate
-        self._fade_in = boundary_ms * rate // 1000
+        self._boundary = boundary_ms * rate // 1000
+        self._fade_in: int | None = None  # samples; known when the first are released
         self._frame = FRAME_MS * rate // 1000
-        self._least_held = max(self._fade_in, -(-rate // MODEL_RATE))  # so that the last slot is never out unmarked
+        self._least_held = max(self._boundary, -(-rate // MODEL_RATE))  # so that the last slot is never out unmarked
         self._most_held = max(self._least_held, tail_ms * rate // 1000)
         self._received = 0
         self._released = 0
@@ -152,12 +159,14 @@ class _FragmentAudio:
         held = min(max(self._least_held, (self._received - self._frame) // 2), self._most_held)
         if (ready := self._received - held - self._released) > 0:
             waiting = np.concatenate(self._held)
+            self._begin(waiting)
             self._held = [waiting[ready:]]
             self._release(waiting[:ready])
 
     def finish(self, fade_ms: int) -> None:
         """Fade out what is held back, at most `fade_ms`, and pad both streams to whole frames."""
         rest = np.concatenate([_SILENCE, *self._held])
+        self._begin(rest)
         fade = min(fade_ms * self._rate // 1000, len(rest))
         if fade:
             ramp = (np.arange(fade)[::-1] / fade).astype(np.float32)
@@ -171,8 +180,16 @@ class _FragmentAudio:
         model, playback = self._model.take(frames * MODEL_SAMPLES), self._playback.take(frames * PLAYBACK_SAMPLES)
         return list(zip(model.reshape(-1, MODEL_SAMPLES), playback.reshape(-1, PLAYBACK_SAMPLES), strict=True))
 
+    def _begin(self, samples: Int16) -> None:
+        """Choose the fade-in by the fragment's first samples: as many as are held back, which is all it may need."""
+        if self._fade_in is None:
+            soft = _SOFT_MS * self._rate // 1000
+            softly = int(np.abs(samples[:soft].astype(np.int32)).max(initial=0)) < _SOFT
+            self._fade_in = min(self._boundary, soft) if softly else self._boundary
+
     def _release(self, samples: Int16) -> None:
         """Samples in order, the fade-in applied where they fall into it, to both resamplers."""
+        assert self._fade_in is not None
         fading = min(max(self._fade_in - self._released, 0), len(samples))
         if fading:
             ramp = (np.arange(self._released, self._released + fading) / self._fade_in).astype(np.float32)

@@ -4,7 +4,8 @@ Conditions: a whole node under supervisord on this machine; language model and v
 delays are subtracted where the key says own_). Receivers are aiortc clients on the same machine that count packets by
 their headers; only where sound and picture are the figure (interruptions, skew, lips) one of them decodes. Faces are
 the default one, but for the session that is watched: its picture mirrors its sound. What is spoken is answered by
-another node, with nothing but its offline defaults (spoken.py).
+another node, with nothing but its offline defaults (spoken.py). Voices elsewhere are measured by themselves, against
+stand-ins that speak their protocols (voices.py), and so is what decodes them (decoding.py).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..support.client import count_only
 from ..support.llm_server import LLMServer
 from ..support.node import MIRROR, TONE, Node
 from ..support.spoken import RECORDINGS
-from . import lipsync, measures, ring, skew, spoken
+from . import decoding, lipsync, measures, ring, skew, spoken, voices
 from .interruption import interruption
 
 CACHE = Path("~/.cache/opentalking-bench").expanduser()
@@ -72,9 +73,11 @@ FULL = Effort(
 QUICK = Effort(turns=6, connects=2, cuts=3, steady_s=2, skew_s=1, spoken=2, coughs=2, lip_texts=1, every_avatar=False)
 
 
-async def run(effort: Effort, ring_quick: bool) -> dict[str, Any]:
+async def run(effort: Effort, quick: bool) -> dict[str, Any]:
     count_only()
-    figures = await ring.measure(ring_quick)
+    figures = await ring.measure(quick)
+    figures |= await decoding.measure(quick)
+    figures |= await voices.measure(quick)
     async with LLMServer(delay_s=LLM_DELAY_MS / 1000) as llm:
         environ = {
             "OPENTALKING_LLM_BASE_URL": llm.base_url,
@@ -144,7 +147,7 @@ def print_table(figures: dict[str, Any]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="opentalking bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute and a half, fewer samples")
+    parser.add_argument("--quick", action="store_true", help="two minutes, fewer samples")
     parser.add_argument("--spoken", action="store_true", help="spoken turns alone: ten of them, about a minute")
     parser.add_argument("--output", type=Path, default=Path("bench.json"), help="where the figures go")
     options = parser.parse_args()

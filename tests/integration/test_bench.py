@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.bench.voices import VOICES
 from tests.support.node import ROOT
 
 pytestmark = pytest.mark.integration
@@ -32,6 +33,9 @@ KEYS = {
     "barge_in_pause_p99_ms",
     *(f"lipsync_{figure}.presenter" for figure in ("offset_ms", "corr_envelope", "corr_jaw", "closures", "control")),
     "wer_offline",
+    *(f"tts_overhead_p95_ms.{voice}" for voice in VOICES),
+    *(f"tts_abort_p95_ms.{voice}" for voice in VOICES),
+    *(f"decode_{figure}.libav" for figure in ("first_pcm_p95_ms", "cpu_ms_per_s", "abort_p95_ms", "memory_mb")),
     *(f"rss_mb.{process}" for process in ("api", "speech-0", "inference-0", "rtc-0")),
 }
 

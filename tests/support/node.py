@@ -26,7 +26,9 @@ def free_port() -> int:
 
 
 class Node:
-    """`async with Node(OPENTALKING_LOG_LEVEL="DEBUG") as node: node.base`. Environment variables are its settings."""
+    """`async with Node(OPENTALKING_LOG_LEVEL="DEBUG") as node: node.base`. Environment variables are its settings.
+
+    Tones keep their level, by which they are told from what is not a tone."""
 
     def __init__(self, cache: Path | None = None, **environ: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="otnode-")
@@ -47,6 +49,7 @@ class Node:
             "OPENTALKING_RUN_DIR": str(self.run_dir),
             "OPENTALKING_API_PORT": str(port),
             "OPENTALKING_NODE": f"test-{port}",
+            "OPENTALKING_TTS_LOUDNESS_DB": "0" if TONE in environ.get("OPENTALKING_TTS_PLUGINS", "") else "-23",
             **environ,
         }
         self.shm = Path("/dev/shm") / f"opentalking-{self.environ['OPENTALKING_NODE']}"

@@ -11,9 +11,11 @@ import base64
 import io
 import json
 import re
+import time
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from html import unescape
 from typing import Any
 
@@ -52,6 +54,7 @@ def tone(text: str, rate: int) -> np.ndarray:
     return (8000 * np.sin(2 * np.pi * 440 / rate * np.arange(samples))).astype(np.int16)
 
 
+@lru_cache(maxsize=32)
 def encoded(text: str, kind: str, rate: int) -> bytes:
     """The tone as a service would send it."""
     sound = tone(text, rate)
@@ -83,6 +86,7 @@ class VoiceServer:
         self.faults: list[Fault] = []  # of the next requests, one each
         self.requests: list[dict[str, Any]] = []
         self.open = 0
+        self.delayed_s = 0.0  # how long the last one really was delayed, on a busy machine
         self.base_url = ""
         self.idle = asyncio.Event()
         self.idle.set()
@@ -111,7 +115,9 @@ class VoiceServer:
         self.open += 1
         self.idle.clear()
         try:
+            began = time.perf_counter()
             await asyncio.sleep(fault.delay_s)
+            self.delayed_s = time.perf_counter() - began
             if fault.garbage:
                 data = b"<html>this is no sound at all</html>" * 400
             pieces = [data[at : at + _PART] for at in range(0, len(data), _PART)]

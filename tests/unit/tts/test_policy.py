@@ -13,7 +13,7 @@ import pytest
 
 from opentalking.config import Settings
 from opentalking.tts.base import TTSAdapter, TTSCode, TTSError, Voice
-from opentalking.tts.policy import TurnVoice, VoiceChain, Wanted, joined, rest_of
+from opentalking.tts.policy import TurnVoice, VoiceChain, Wanted
 from opentalking.types import AudioChunk, Int16
 
 RATE = 24_000
@@ -224,22 +224,14 @@ async def test_a_turn_that_is_aborted_leaves_no_request_open(how: str) -> None:
     assert room.engines["first"].open == 0
 
 
-def test_a_join_starts_where_the_sound_broke_off_and_comes_up_from_nothing() -> None:
-    sound = joined(20_000, np.full(1000, -20_000, np.int16), fade=200)
-    assert abs(int(sound[0]) - 20_000) < 300 and sound[199] == sound[200] == 0
-    assert np.abs(np.diff(sound.astype(int))).max() < 300
-    assert (sound[400:] == -20_000).all()
-
-
-@pytest.mark.parametrize(
-    ("text", "chars", "rest"),
-    [
-        ("one two three", 0, "one two three"),
-        ("one two three", 5, "two three"),
-        ("one two three", 4, "two three"),
-        ("one two three", 99, "three"),
-        ("今天天气怎么样", 3, "气怎么样"),
-    ],
-)
-def test_the_rest_begins_with_the_word_that_was_being_said(text: str, chars: int, rest: str) -> None:
-    assert rest_of(text, chars) == rest
+async def test_engines_are_brought_to_one_loudness_and_each_keeps_its_own_gain() -> None:
+    steady = [".", ".", ".", ".", ".", "."]
+    first = Scripted("first", *[steady] * 9, [".", ".", ".", failure("bad_request")])
+    room = Room(first, Scripted("second"), settings=Settings(tts_fallback="second", tts_loudness_db=-26.0))
+    turn = room.turn()
+    before = [levels(await heard(turn)) for _ in range(9)]
+    assert before[0] == [1000, 2000, 3000, 4000, 5000, 6000]
+    assert before[-1] == pytest.approx([level * 0.5 for level in before[0]], rel=0.03)  # -20.5 dBFS, towards -26
+    one_sound = levels(await heard(turn))
+    assert one_sound[:3] == pytest.approx(before[-1][:3], rel=0.03)
+    assert one_sound[3:] == [1000, 2000, 3000, 4000]

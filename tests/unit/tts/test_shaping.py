@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,11 @@ UNFADED = Settings(flashtalk_tts_boundary_fade_ms=0, flashtalk_tts_tail_fade_ms=
 
 def noise(samples: int, seed: int = 1) -> Int16:
     return (np.random.default_rng(seed).standard_normal(samples) * 4000).clip(-32767, 32767).astype(np.int16)
+
+
+def soft(samples: int) -> Int16:
+    """Noise that comes up slowly."""
+    return np.asarray(noise(samples) * np.minimum(np.arange(samples) / 2000, 1) ** 2, np.int16)
 
 
 def tone(samples: int, rate: int, hz: float = 200.0) -> Int16:
@@ -75,10 +82,13 @@ def test_playback_of_a_48_khz_voice_is_the_voice_itself() -> None:
     st.integers(1, 12_000),
     st.lists(st.integers(0, 20_000), max_size=12),
     st.sampled_from([Settings(), UNFADED, Settings(flashtalk_tts_boundary_fade_ms=90)]),
+    st.sampled_from([noise, soft]),
 )
 @settings(deadline=None, max_examples=60)
-def test_any_chunking_gives_the_same_slots(rate: int, samples: int, positions: list[int], using: Settings) -> None:
-    voice = noise(samples)
+def test_any_chunking_gives_the_same_slots(
+    rate: int, samples: int, positions: list[int], using: Settings, make: Callable[[int], Int16]
+) -> None:
+    voice = make(samples)
     whole = shape_turn([[voice], [voice]], rate, using)
     cut_up = shape_turn([cut(voice, positions), cut(voice, positions[::2])], rate, using)
     assert [slot.info for slot in cut_up] == [slot.info for slot in whole]
@@ -123,6 +133,60 @@ def test_a_boundary_fades_briefly_and_the_turn_ends_with_the_tail_fade() -> None
         _, own = own_pcm(slots, fragment)
         assert np.flatnonzero(own == 10_000)[0] == boundary
         assert np.flatnonzero(own == 10_000)[-1] == PLAYBACK_RATE - fade - 1
+
+
+def soft_onset(samples: int, rate: int, seed: int = 1) -> Int16:
+    """A fricative that grows out of nearly nothing: noise below -30 dBFS for 5 ms, at its level after 15."""
+    level = np.interp(np.arange(samples) * 1000 / rate, [0, 5, 15], [200, 250, 2000])
+    drawn = np.random.default_rng(seed).uniform(-1, 1, samples)
+    return np.asarray(level * drawn, np.int16)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_soft_consonant_at_the_onset_is_not_faded_away(rate: int) -> None:
+    voice = soft_onset(rate // 2, rate)
+    faded, whole = (own_pcm(shape_turn([[voice]], rate, using), 0)[1] for using in (Settings(), UNFADED))
+    ms = PLAYBACK_RATE // 1000
+    assert np.array_equal(faded[5 * ms : 300 * ms], whole[5 * ms : 300 * ms])
+    assert abs(int(faded[0])) <= 5 and np.abs(faded[: 2 * ms]).max() < np.abs(whole[: 2 * ms]).max()
+
+
+def test_the_setting_bounds_the_fade_of_a_soft_onset() -> None:
+    voice = soft_onset(24_000, 48_000)
+    _, own = own_pcm(shape_turn([[voice]], 48_000, Settings(flashtalk_tts_boundary_fade_ms=2)), 0)
+    assert np.array_equal(own[96:10_000], voice[96:10_000])
+
+
+Fragment = tuple[str, float, int]
+a_fragment = st.tuples(st.sampled_from(["vowel", "soft", "offset"]), st.floats(0.0005, 0.25), st.integers(0, 1000))
+
+
+def voiced(kind: str, seconds: float, seed: int, rate: int) -> Int16:
+    """Smooth sounds that begin and end anywhere in their swing; a soft one comes up in the first 15 ms."""
+    drawn, samples = np.random.default_rng(seed), max(1, int(seconds * rate))
+    at = np.arange(samples) / rate
+    waves = [np.sin(2 * np.pi * hz * at + phase) for hz, phase in drawn.uniform((80, 0), (900, 7), (4, 2))]
+    sound = 5000 * np.sum(waves, axis=0) + (8000 if kind == "offset" else 0)
+    return np.asarray(sound * (np.minimum(at / 0.015, 1) ** 3 if kind == "soft" else 1), np.int16)
+
+
+@given(
+    st.sampled_from(RATES),
+    st.lists(a_fragment, min_size=1, max_size=4),
+    st.lists(st.integers(0, 20_000), max_size=8),
+    st.sampled_from([Settings(), *(Settings(flashtalk_tts_boundary_fade_ms=fade) for fade in (4, 90))]),
+)
+@settings(deadline=None, max_examples=60)
+def test_no_turn_has_a_step_that_its_voice_has_not(
+    rate: int, fragments: list[Fragment], positions: list[int], using: Settings
+) -> None:
+    voices = [voiced(*fragment, rate) for fragment in fragments]
+    slots = shape_turn([cut(voice, positions) for voice in voices], rate, using)
+    playback = np.concatenate([slot.playback_pcm for slot in slots]).astype(int)
+    peak = max(int(np.abs(voice.astype(int)).max()) for voice in voices)
+    steepest = 4 * 5000 * 2 * np.pi * 900 / PLAYBACK_RATE + 28_000 * 3 / (0.015 * PLAYBACK_RATE)  # of `voiced`
+    ramp = peak / (0.004 * PLAYBACK_RATE)
+    assert np.abs(np.diff(playback, prepend=0, append=0)).max() < 1.25 * (steepest + ramp)
 
 
 def test_flags_mark_turn_and_fragments_once_each() -> None:
