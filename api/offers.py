@@ -1,7 +1,8 @@
 """What the workers offer, read from the `info` of their heartbeats: models, voices, engines, the language model.
 
     inference: {"models": [{id, backend, connected, reason, detail, frame_ms, batched_frame_ms, max_sessions}]}
-    speech:    {"llm": {provider, model, embedded, base_url, key_set}, "tts": {provider: {available, reason}},
+    speech:    {"llm": {provider, model, embedded, base_url, key_set}, "default_tts": provider,
+                "tts": {provider: {available, reason, any_voice}},
                 "voices": [{provider, voice_id, display_label, language}],
                 "stt": {provider: {available, loading, reason}}, "default_stt": provider}
 
@@ -81,7 +82,10 @@ def require_voice(speech: Iterable[WorkerBeat], provider: str | None, voice: str
         if not _available(tts[provider]):
             reason = tts[provider].get("reason") or "not available"
             raise ApiError(400, "tts_unavailable", f"tts_provider: {provider} cannot be used: {reason}")
-    offered = {row.voice_id for row in voice_rows(speech, provider or "")}
+    speaking = provider or _told_default(speech, "default_tts")
+    if _any_voice(tts.get(speaking)):
+        return  # only the service knows them all
+    offered = {row.voice_id for row in voice_rows(speech, speaking)}
     if voice and offered and voice not in offered:
         raise ApiError(400, "unknown_voice", f"voice: no {voice!r}; known: {', '.join(sorted(offered))}")
 
@@ -105,13 +109,21 @@ def require_stt(speech: Iterable[WorkerBeat], provider: str) -> None:
         return
     if provider and provider not in stt:
         raise ApiError(400, "unknown_stt_provider", f"stt_provider: no {provider!r}; known: {', '.join(stt)}")
-    default = next((str(worker.info.get("default_stt") or "") for worker in speech if "stt" in worker.info), "")
+    default = _told_default(speech, "default_stt")
     if not (name := provider or default):
         reasons = "; ".join(f"{one}: {_reason(status)}" for one, status in stt.items())
         raise ApiError(503, "stt_unavailable", f"no recogniser can be used: {reasons}")
     status = stt.get(name)
     if not _available(status) and not (isinstance(status, dict) and status.get("loading")):
         raise ApiError(503, "stt_unavailable", f"recogniser {name} cannot be used: {_reason(status)}")
+
+
+def _told_default(speech: Iterable[WorkerBeat], name: str) -> str:
+    return next((str(worker.info[name] or "") for worker in speech if name in worker.info), "")
+
+
+def _any_voice(status: Any) -> bool:
+    return isinstance(status, dict) and bool(status.get("any_voice"))
 
 
 def _reason(status: Any) -> str:

@@ -99,6 +99,16 @@ class ChatBody(msgspec.Struct, frozen=True, kw_only=True):
     tts_model: Name | None = None
 
 
+class PreviewBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A text, and the voice that it is wanted in; what is not named is the default's."""
+
+    text: str
+    voice: Name | None = None
+    tts_voice: Name | None = None
+    tts_provider: Name | None = None
+    tts_model: Name | None = None
+
+
 class MicrophoneStart(msgspec.Struct, frozen=True, kw_only=True):
     """The first frame of the microphone socket: `meta` as the original has it, or `config` as it documents it."""
 

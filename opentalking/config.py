@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -83,6 +85,51 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tts_voice_path: Annotated[str, _doc("Piper voice (.onnx beside .onnx.json); empty: the packaged voice")] = ""
     tts_plugins: Annotated[str, _doc("Further voice engines, comma-separated name=module:Class")] = ""
     tts_threads: Annotated[Count, _doc("Threads of the voice engine")] = 1
+    tts_edge_voice: Annotated[str, _doc("Voice of edge")] = "en-US-EmmaMultilingualNeural"
+    tts_openai_base_url: Annotated[str, _doc("Voices of openai_compatible, e.g. https://api.openai.com/v1")] = ""
+    tts_openai_api_key: Annotated[str, _doc("Key for those voices")] = ""
+    tts_openai_model: Annotated[str, _doc("Model name sent to those voices")] = "gpt-4o-mini-tts"
+    tts_openai_voice: Annotated[str, _doc("Voice of openai_compatible")] = "alloy"
+    tts_openai_response_format: Annotated[
+        Literal["pcm", "wav", "mp3", "opus"], _doc("Format openai_compatible is asked for")
+    ] = "pcm"
+    tts_openai_prompt: Annotated[str, _doc("How openai_compatible is told to speak; empty: as it likes")] = ""
+    tts_elevenlabs_api_key: Annotated[str, _doc("Key for ElevenLabs")] = ""
+    tts_elevenlabs_base_url: Annotated[str, _doc("Address of ElevenLabs")] = "https://api.elevenlabs.io"
+    tts_elevenlabs_model_id: Annotated[str, _doc("Model of ElevenLabs")] = "eleven_flash_v2_5"
+    tts_elevenlabs_voice_id: Annotated[str, _doc("Voice of ElevenLabs")] = "21m00Tcm4TlvDq8ikWAM"
+    tts_elevenlabs_output_format: Annotated[
+        str,
+        Meta(pattern=r"^(mp3|pcm|wav|opus|ulaw|alaw)_\d{4,6}(_\d+)?$"),
+        _doc("Format ElevenLabs is asked for; pcm sounds best where the plan allows it"),
+    ] = "mp3_44100_128"
+    tts_elevenlabs_transport: Annotated[
+        Literal["http", "websocket"], _doc("How ElevenLabs is asked: a request a fragment, or its input stream")
+    ] = "http"
+    tts_dashscope_model: Annotated[str, _doc("Qwen's realtime model at DashScope")] = "qwen3-tts-flash-realtime"
+    tts_dashscope_voice: Annotated[str, _doc("Voice of Qwen's realtime model")] = "Cherry"
+    tts_dashscope_service_url: Annotated[
+        str, _doc("WebSocket address of that model; empty: the one that its library knows")
+    ] = ""
+    qwen_tts_reuse_ws: Annotated[bool, _doc("Keep its sockets from one fragment to the next")] = True
+    qwen_tts_language: Annotated[str, _doc("Language it is told, e.g. Chinese; empty: it sees for itself")] = ""
+    tts_cosyvoice_model: Annotated[str, _doc("CosyVoice model at DashScope")] = "cosyvoice-v3-flash"
+    tts_cosyvoice_voice: Annotated[str, _doc("Voice of CosyVoice")] = "longanyang"
+    tts_cosyvoice_format: Annotated[Literal["pcm", "wav", "mp3"], _doc("Format CosyVoice is asked for")] = "pcm"
+    tts_sambert_model: Annotated[str, _doc("Sambert model at DashScope; it is the voice, too")] = "sambert-zhichu-v1"
+    tts_fallback: Annotated[
+        str, _doc("Voice engines that speak when that of a turn fails, comma-separated, before the offline ones")
+    ] = ""
+    tts_first_pcm_timeout_s: Annotated[
+        float, Meta(gt=0, le=120), _doc("Time to a fragment's first sound, after which another engine speaks, seconds")
+    ] = 6.0
+    tts_stall_timeout_s: Annotated[
+        float, Meta(gt=0, le=120), _doc("Longest pause of a service within a fragment, seconds")
+    ] = 4.0
+    tts_retry_after_s: Annotated[
+        Seconds, _doc("A service that asks to wait gets this long at most before another engine speaks, seconds")
+    ] = 1.0
+    tts_rest_s: Annotated[Seconds, _doc("An engine that failed is not asked again for this long, seconds")] = 30.0
     flashtalk_tts_boundary_fade_ms: Annotated[Millis, _doc("Fade at both edges of a sentence, ms")] = 18
     flashtalk_tts_tail_fade_ms: Annotated[Millis, _doc("Fade at the end of a turn, ms")] = 80
     flashtalk_tts_trailing_silence_ms: Annotated[Millis, _doc("Silence after a turn, so that the mouth closes, ms")] = (
@@ -304,8 +351,42 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.run_dir).resolve() / "cache"
 
 
+# Names under which the original knows the same; without the prefix. Ours comes first if both are set.
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "tts_provider": ("TTS_DEFAULT_PROVIDER",),
+    "stt_provider": ("STT_DEFAULT_PROVIDER",),
+    "stt_base_url": ("STT_OPENAI_BASE_URL",),
+    "stt_api_key": ("STT_OPENAI_API_KEY",),
+    "stt_model": ("STT_OPENAI_MODEL",),
+    "dashscope_api_key": ("TTS_DASHSCOPE_API_KEY", "STT_DASHSCOPE_API_KEY"),
+    "first_fragment_min_chars": ("CHAT_FIRST_SENT_MIN_CHARS",),
+}
+
+
+# what `opentalking up` tells its processes, and where settings are read from
+_OF_PROCESSES = frozenset(
+    PREFIX + name
+    for name in (
+        "ENV_FILE",
+        "LLM_AUTOSTART",
+        "LLM_EMBEDDED",
+        "PYTHON",
+        "REDIS_AUTOSTART",
+        "REDIS_BINARY",
+        "STOP_WAIT_S",
+        "SUPERVISOR_SOCKET",
+        "WORKER_NUMBER",
+    )
+)
+
+
 def env_name(field: str) -> str:
     return PREFIX + field.upper()
+
+
+def env_names(field: str) -> list[str]:
+    """Every variable that a setting is read from, ours first."""
+    return [env_name(field), *(PREFIX + name for name in OTHER_NAMES.get(field, ()))]
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -327,14 +408,19 @@ def read_env_file(path: Path) -> dict[str, str]:
     return values
 
 
+def merged_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What settings are read from: the process's environment over `.env`."""
+    process = dict(os.environ if environ is None else environ)
+    return {**read_env_file(Path(process.get("OPENTALKING_ENV_FILE", ".env"))), **process}
+
+
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
     """Read all settings. Raises SettingsError naming the variable and what is wrong with it."""
-    process = dict(os.environ if environ is None else environ)
-    merged = {**read_env_file(Path(process.get("OPENTALKING_ENV_FILE", ".env"))), **process}
+    merged = merged_environ(environ)
     values: dict[str, Any] = {}
     hints = get_type_hints(Settings, include_extras=True)
     for field in msgspec.structs.fields(Settings):
-        name = env_name(field.name)
+        name = next((name for name in env_names(field.name) if name in merged), env_name(field.name))
         raw = merged.get(name)
         if raw is None or (raw == "" and field.default != ""):
             continue
@@ -345,6 +431,13 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     values.setdefault("node", "")
     values["node"] = values["node"] or socket.gethostname()
     return Settings(**values)
+
+
+def unknown_names(environ: Mapping[str, str]) -> dict[str, str]:
+    """OPENTALKING_* variables that are no setting, each with the setting that may be meant, or nothing."""
+    known = [name for field in msgspec.structs.fields(Settings) for name in env_names(field.name)]
+    strange = [name for name in environ if name.startswith(PREFIX) and name not in known and name not in _OF_PROCESSES]
+    return {name: next(iter(get_close_matches(name, known, 1, 0.85)), "") for name in strange}
 
 
 @lru_cache(maxsize=1)

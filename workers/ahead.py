@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from opentalking.llm.base import LLMAdapter, Message
+from opentalking.llm.base import LLMAdapter, Message, Spent, Usage
 
 _APART = re.compile(r"[\W_]+")
 
@@ -26,6 +26,7 @@ class HeadStart:
 
     def __init__(self, llm: LLMAdapter, messages: Sequence[Message]) -> None:
         self.first_token_at: float | None = None
+        self._usage: Usage | None = None
         self._messages = list(messages)
         self._deltas: asyncio.Queue[str | None] = asyncio.Queue()
         self._task = asyncio.create_task(self._read(llm))
@@ -37,12 +38,14 @@ class HeadStart:
         *now, wanted = messages
         return before == now and same_words(asked.content, wanted.content)
 
-    async def deltas(self) -> AsyncGenerator[str, None]:
+    async def deltas(self, spent: Spent) -> AsyncGenerator[str, None]:
         """What came so far, and the rest as it comes. Closing it closes the request. Raises LLMError."""
         try:
             while (delta := await self._deltas.get()) is not None:
                 yield delta
             await self._task
+            if self._usage is not None:
+                spent(self._usage)
         finally:
             self._task.cancel()
 
@@ -50,9 +53,12 @@ class HeadStart:
         """Nobody wants it any more."""
         self._task.cancel()
 
+    def _spent(self, usage: Usage) -> None:
+        self._usage = usage
+
     async def _read(self, llm: LLMAdapter) -> None:
         try:
-            async with aclosing(llm.chat_stream(self._messages)) as stream:
+            async with aclosing(llm.chat_stream(self._messages, self._spent)) as stream:
                 async for delta in stream:
                     if self.first_token_at is None:
                         self.first_token_at = time.time()

@@ -22,12 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from opentalking.config import Settings
-from opentalking.llm.base import LLMAdapter, LLMError
+from opentalking.llm.base import LLMAdapter, LLMError, Usage
 from opentalking.llm.conversation import Conversation, Entry
 from opentalking.llm.heard import join_fragments
 from opentalking.store import Chat, Event, Seen, Session, Speak, Store, StoreError
-from opentalking.tts.base import TTSAdapter, TTSError
+from opentalking.tts.base import TTSError
+from opentalking.tts.policy import TurnVoice, VoiceChain, Wanted
 from opentalking.types import PLAYBACK_RATE
 from shm import Mark, MarkKind, Writer
 from workers import links
@@ -98,7 +101,7 @@ class ConversationSession:
 
     # --- turns
 
-    async def begin(self, command: Speak | Chat, tts: TTSAdapter) -> None:
+    async def begin(self, command: Speak | Chat, voices: VoiceChain) -> None:
         """Start a turn; the one before it is over first, so that the history knows what was heard of it."""
         if command.generation <= self._begun:
             log.info("%s: turn %d came again", self.session_id, command.generation)
@@ -122,30 +125,36 @@ class ConversationSession:
         self._report.begun(turn)
         self._turn, self._last_fragment = turn, None
         self._turn_over.clear()
-        self._task = asyncio.create_task(self._run(turn, asked, tts, command.tts_voice or self.session.tts_voice))
+        voice = TurnVoice(voices, self._wanted(command, voices.default), self._report.of(turn.generation))
+        self._task = asyncio.create_task(self._run(turn, asked, voice))
 
-    def refuse(self, command: Speak | Chat, code: str, message: str) -> None:
-        """A turn that cannot even begin."""
-        self._report.refused(command, code, message)
+    def _wanted(self, command: Speak | Chat, default: str) -> Wanted:
+        """Who speaks this turn: what it names, else what the session does. A voice and a model belong to an engine."""
+        session = self.session
+        own = session.tts_provider or default
+        if command.tts_provider not in ("", own):
+            return Wanted(command.tts_provider, command.tts_voice, command.tts_model)
+        return Wanted(own, command.tts_voice or session.tts_voice, command.tts_model or session.tts_model)
 
     async def _ring_is_free(self) -> None:
         """Until the turn before, which is over, has let go of the ring: it takes one producer at a time."""
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self, turn: Turn, asked: str, tts: TTSAdapter, voice: str) -> None:
+    async def _run(self, turn: Turn, asked: str, voice: TurnVoice) -> None:
         emit = self._report.of(turn.generation)
         emit("status", {"stage": "thinking"})
         ahead: HeadStart | None = None
+        spent: list[Usage] = []
         deltas: AsyncGenerator[str, None] = verbatim(asked)
         if turn.kind == "chat":
             messages = self._conversation.messages()
             if (ahead := self._ahead.take(messages)) is not None and ahead.first_token_at is not None:
                 turn.trace.note("llm_first_token_ms", ahead.first_token_at)
-            answer = self._llm.chat_stream(messages) if ahead is None else ahead.deltas()
+            answer = self._llm.chat_stream(messages, spent.append) if ahead is None else ahead.deltas(spent.append)
             deltas = reply_deltas(answer, turn, emit)
         try:
-            await turn.run(deltas, self._config, tts, voice, self._ring)
+            await turn.run(deltas, self._config, voice, self._ring)
         except (LLMError, TTSError, NothingToSay) as error:
             self._fail(turn, error)
         except Exception as error:
@@ -154,6 +163,8 @@ class ConversationSession:
         else:
             if turn.kind == "chat":
                 emit("assistant.message", {"text": turn.text})
+            for usage in spent:
+                emit("llm.usage", msgspec.structs.asdict(usage))
         finally:
             if ahead is not None:
                 ahead.drop()

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from opentalking.store import Chat, Close, Command, Offer, Speak, StoreError
+from opentalking.store import Chat, Close, Command, Offer, Preview, Speak, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Mailboxes:
                 log.info("%s for %s came twice", type(command).__name__, session_id)
             else:
                 await self._try(command)
-            if isinstance(command, Speak | Chat | Offer):
+            if isinstance(command, Speak | Chat | Offer | Preview):
                 before.append(command)
             if entry_id:
                 with contextlib.suppress(StoreError):  # it stays in the stream: the next incarnation will see it again

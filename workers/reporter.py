@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from opentalking.store import Chat, Seen, Session, Speak, Store
+from opentalking.store import Seen, Session, Store
 from opentalking.types import FPS, FRAME_MS, PLAYBACK_RATE
 from shm import Board, Mark
 from workers.outbox import Outbox
-from workers.recorder import Recorder, TurnTrace, trace_of
+from workers.recorder import Recorder, TurnTrace
 from workers.turn import Emit, Turn
 
 _MEDIA_STATUS = {False: "idle", True: "interrupted"}
@@ -90,14 +90,6 @@ class Reporter:
         emit("error", {"code": code, "message": message})
         emit("status", {"stage": "error", "message": message})
         self.outbox.put(lambda: self._store.set_error(self._session.session_id, code, message))
-
-    def refused(self, command: Speak | Chat, code: str, message: str) -> None:
-        """A turn that cannot even begin."""
-        self.of(command.generation)("error", {"code": code, "message": message})
-        trace = trace_of(command)
-        trace.fail(code)
-        trace.end("", interrupted=True)
-        self._recorder.over(self._session, trace)
 
     def over(self, turn: Turn, heard: str, interrupted: bool, last_sample_at: float | None = None) -> None:
         """`last_sample_at`: when a cut turn's last sample was handed to RTP, Unix seconds."""

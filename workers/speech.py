@@ -21,15 +21,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from opentalking.llm.base import LLMAdapter, LLMError
 from opentalking.llm.conversation import Entry
 from opentalking.llm.late import LateLLM
 from opentalking.slots import Utterance
-from opentalking.store import Chat, Command, Heard, Seen, Session, Speak, WindUp
-from opentalking.tts.base import TTSAdapter, TTSError
-from opentalking.tts.registry import available, create_tts, pick_tts
+from opentalking.store import Chat, Command, Heard, Preview, Seen, Session, Speak, WindUp
 from workers.attention import Attention
 from workers.conversation import ConversationSession
 from workers.ear import Ear
@@ -38,6 +34,7 @@ from workers.listener import Listener
 from workers.recognition import Recognisers
 from workers.recorder import Recorder
 from workers.spans import Spans
+from workers.voices import Voices
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +55,12 @@ class SpeechService:
         self._recorder = Recorder()
         self._spans: Spans | None = None
         self._llm = LateLLM(self._make_llm)
-        self._voices: dict[str, asyncio.Task[TTSAdapter]] = {}
+        self._voices = Voices(self._config)
         self._warming: asyncio.Task[None] | None = None
-        self._default = ""
         self._info: dict[str, Any] = {}
 
     def info(self) -> dict[str, Any]:
-        return {**self._info, **self._recognisers.info(), **self._recorder.info()}
+        return {**self._info, **self._voices.info(), **self._recognisers.info(), **self._recorder.info()}
 
     def _make_llm(self) -> LLMAdapter:
         from opentalking.llm.openai_compatible import OpenAICompatibleLLM
@@ -78,15 +74,10 @@ class SpeechService:
             self._spans = Spans(config.otlp_endpoint, self._worker.id)
             self._spans.start()
             self._recorder.watch = self._spans.tell
-        self._default = pick_tts(config)
-        if self._default != config.tts_provider:
-            log.warning("voice engine %s cannot be used here; speaking with %s", config.tts_provider, self._default)
 
     async def warm(self) -> None:
         config = self._config
-        loading = (self._voice(self._default), self._llm.load(), self._recognisers.look_around())
-        voice, *_ = await asyncio.gather(*loading)
-        reasons = available(config)
+        await asyncio.gather(self._voices.warm(), self._llm.load(), self._recognisers.look_around())
         self._info = {
             "llm": {
                 "provider": "openai_compatible",
@@ -95,9 +86,6 @@ class SpeechService:
                 "base_url": config.llm_base_url,
                 "key_set": bool(config.llm_api_key),
             },
-            "tts": {name: {"available": reason is None, "reason": reason or ""} for name, reason in reasons.items()},
-            "default_tts": self._default,
-            "voices": [msgspec.to_builtins(one) for one in voice.voices()],
         }
         self._warming = asyncio.create_task(self._warm_llm())
         self._recognisers.start()
@@ -109,18 +97,6 @@ class SpeechService:
             await self._llm.warmup()
         except LLMError as error:
             log.warning("language model: %s", error)
-
-    async def _voice(self, name: str) -> TTSAdapter:
-        """The engine, loaded once, however many sessions ask for it meanwhile. Raises TTSError, each time anew."""
-        loading = self._voices.get(name)
-        if loading is None or (loading.done() and loading.exception() is not None):
-            loading = self._voices[name] = asyncio.create_task(self._load_voice(name))
-        return await asyncio.shield(loading)
-
-    async def _load_voice(self, name: str) -> TTSAdapter:
-        tts = create_tts(name, self._config)
-        await tts.warmup()
-        return tts
 
     async def open(self, session: Session) -> None:
         folder = self._worker.node.session(session.session_id)
@@ -187,6 +163,9 @@ class SpeechService:
         return Listener(folder, self._config, conversation, self._attention, find, commit)
 
     async def handle(self, command: Command) -> None:
+        if isinstance(command, Preview):
+            await self._worker.store.reply(command.request_id, await self._voices.preview(command))
+            return
         session = self.sessions.get(command.session_id)
         if session is not None and isinstance(command, WindUp):
             session.wind_up(command.generation)
@@ -197,12 +176,7 @@ class SpeechService:
         if session is None or not isinstance(command, Speak | Chat):
             log.warning("dropping %s for %s", type(command).__name__, command.session_id)
             return
-        try:
-            tts = await self._voice(command.tts_provider or session.session.tts_provider or self._default)
-        except TTSError as error:
-            session.refuse(command, "TTS_FAILED", str(error))
-            return
-        await session.begin(command, tts)
+        await session.begin(command, self._voices.chain)
 
     def raise_generation(self, session_id: str, generation: int) -> None:
         self.sessions[session_id].raise_generation(generation)
@@ -221,11 +195,7 @@ class SpeechService:
             await self.close(session_id, _STOPPED)
         if self._warming is not None:
             self._warming.cancel()
-        for loading in self._voices.values():
-            loading.cancel()
-            for tts in await asyncio.gather(loading, return_exceptions=True):
-                if not isinstance(tts, BaseException):
-                    await tts.aclose()
+        await self._voices.close()
         await self._recognisers.stop()
         await self._attention.stop()
         await self._llm.aclose()

@@ -20,7 +20,7 @@ from opentalking.llm.heard import SpokenFragment, heard_of_turn, join_fragments
 from opentalking.llm.speakable import ThinkFilter, speakable
 from opentalking.llm.splitter import SentenceSplitter
 from opentalking.slots import pack_pcm
-from opentalking.tts.base import TTSAdapter
+from opentalking.tts.policy import TurnVoice
 from opentalking.tts.shaping import Shaped, TurnShaper
 from shm import Producer
 from workers.recorder import TurnTrace
@@ -59,14 +59,13 @@ class Turn:
         self,
         deltas: AsyncGenerator[str, None],
         config: Settings,
-        tts: TTSAdapter,
-        voice: str,
+        voice: TurnVoice,
         ring: Producer,
     ) -> None:
         """Speak what `deltas` brings. Raises LLMError, TTSError, NothingToSay."""
         writing = asyncio.create_task(self._write(deltas, SentenceSplitter(config.first_fragment_min_chars)))
         try:
-            await self._speak(TurnShaper(config), tts, voice, ring, writing)
+            await self._speak(TurnShaper(config), voice, ring, writing)
             await writing
         finally:
             writing.cancel()
@@ -96,16 +95,14 @@ class Turn:
             self.trace.note("first_fragment_ms")
             await self._queue.put(text)
 
-    async def _speak(
-        self, shaper: TurnShaper, tts: TTSAdapter, voice: str, ring: Producer, writing: asyncio.Task[None]
-    ) -> None:
+    async def _speak(self, shaper: TurnShaper, voice: TurnVoice, ring: Producer, writing: asyncio.Task[None]) -> None:
         index = 0
         while (text := await self._queue.get()) is not None:
             fragment = SpokenFragment(text)
             self.fragments.append(fragment)
             self._emit("tts", {"stage": "start", "sentence_index": index, "ms_elapsed": self.trace.elapsed_ms()})
             shaper.start_fragment(index)
-            async with contextlib.aclosing(tts.synthesize_stream(text, voice or None)) as chunks:
+            async with contextlib.aclosing(voice.speak(text)) as chunks:
                 async for chunk in chunks:
                     if index == 0:
                         self._note_first_pcm()

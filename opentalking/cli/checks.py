@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from opentalking.avatars import AvatarError, find_avatar
 from opentalking.cli import control, ports
 from opentalking.cli.instance import running_instance
 from opentalking.cli.plan import redis_binary, run_dir_of
-from opentalking.config import Settings
+from opentalking.config import Settings, unknown_names
 from opentalking.llm.embedded import EmbeddedLLMError, find_model
 from opentalking.stt import registry as stt
 from opentalking.stt.base import STTError
@@ -75,7 +76,6 @@ def everything(settings: Settings, dev: bool = False) -> list[Check]:
         cpu_cores(),
         api_port(settings),
         redis_service(settings),
-        llm_service(settings),
         collector(settings),
         udp_loopback(settings),
     ]
@@ -216,6 +216,15 @@ def shared_memory(folder: Path) -> Check:
     return Check("shared memory", level, f"only {free} MB free in {folder}: room for few sessions or none", mend)
 
 
+def names(environ: Mapping[str, str]) -> Check:
+    """Variables that look like settings and are none: most often a slip of the pen."""
+    strange = unknown_names(environ)
+    if not strange:
+        return Check("settings", "ok", "every OPENTALKING_* variable is one")
+    told = ", ".join(f"{name} (for {meant}?)" if meant else name for name, meant in strange.items())
+    return Check("settings", "warn", f"no such setting: {told}", "`opentalking settings` lists them all")
+
+
 def cpu_cores() -> Check:
     cores = len(os.sched_getaffinity(0))
     if cores >= 2:
@@ -239,20 +248,6 @@ def redis_service(settings: Settings) -> Check:
     if trouble := control.redis_trouble(settings.redis_url):
         return Check("redis", "fail", trouble, "start it, or correct or unset OPENTALKING_REDIS_URL")
     return Check("redis", "ok", f"answers at {urlsplit(settings.redis_url).hostname}")
-
-
-def llm_service(settings: Settings) -> Check:
-    if not settings.llm_base_url:
-        return Check("llm", "ok", "embedded toy model; OPENTALKING_LLM_BASE_URL plugs in a real one")
-    parts = urlsplit(settings.llm_base_url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname or "", port), settings.llm_connect_timeout_s).close()
-    except OSError as error:
-        return Check(
-            "llm", "warn", f"{settings.llm_base_url}: {error}", "start it, or correct OPENTALKING_LLM_BASE_URL"
-        )
-    return Check("llm", "ok", f"{settings.llm_base_url} accepts connections")
 
 
 def collector(settings: Settings) -> Check:

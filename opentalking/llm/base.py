@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -15,13 +15,25 @@ class Message(msgspec.Struct, frozen=True):
     content: str
 
 
+class Usage(msgspec.Struct, frozen=True):
+    """What an answer took, tokens, as the service counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+Spent = Callable[[Usage], None]
+
+
 class LLMAdapter(Protocol):
     """A chat model; one instance a process, with one pooled connection."""
 
     async def warmup(self) -> None: ...
 
-    def chat_stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
-        """Text deltas. Closing the iterator (aclose, cancel) closes the request. Raises LLMError."""
+    def chat_stream(self, messages: Sequence[Message], spent: Spent | None = None) -> AsyncGenerator[str, None]:
+        """Text deltas. Closing the iterator (aclose, cancel) closes the request. Raises LLMError.
+
+        `spent` is called once at the end of an answer, if the service tells what it took."""
 
     async def aclose(self) -> None: ...
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
-from opentalking.llm.base import LLMAdapter, Message
+from opentalking.llm.base import LLMAdapter, Message, Spent
 
 
 class LateLLM:
@@ -24,9 +24,9 @@ class LateLLM:
     async def warmup(self) -> None:
         await (await self.load()).warmup()
 
-    async def chat_stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def chat_stream(self, messages: Sequence[Message], spent: Spent | None = None) -> AsyncGenerator[str, None]:
         model = await self.load()
-        async with aclosing(model.chat_stream(messages)) as stream:
+        async with aclosing(model.chat_stream(messages, spent)) as stream:
             async for delta in stream:
                 yield delta
 

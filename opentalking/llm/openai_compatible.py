@@ -4,6 +4,8 @@
                     +-- first delta within llm_first_token_timeout_s, both attempts together
                     +-- then no pause longer than llm_first_token_timeout_s
 
+What an answer took is asked for (`stream_options`); a service that does not know this is asked without.
+
 A request is sent once more when it fails before its first delta for a reason that may pass (no connection, 5xx,
 a stream that ends at once); after the first delta a failure is final, because words may have been spoken. Closing the
 generator closes the HTTP response, which tells the server to stop generating.
@@ -23,7 +25,7 @@ from openai import AsyncOpenAI, AsyncStream
 from openai.types.chat import ChatCompletionChunk
 
 from opentalking.config import Settings
-from opentalking.llm.base import LLMError, Message
+from opentalking.llm.base import LLMError, Message, Spent, Usage
 
 _ATTEMPTS = 2
 _KEEPALIVE_S = (
@@ -39,6 +41,7 @@ class OpenAICompatibleLLM:
         self._model = model
         self._max_tokens = settings.llm_max_tokens
         self._first_token_s = settings.llm_first_token_timeout_s
+        self._tells_usage = True
         timeout = httpx2.Timeout(self._first_token_s, connect=settings.llm_connect_timeout_s)
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=_KEEPALIVE_S)
         self._client = AsyncOpenAI(
@@ -56,7 +59,7 @@ class OpenAICompatibleLLM:
         with _llm_errors(), suppress(openai.NotFoundError, openai.BadRequestError):  # reachable, but lists no models
             await self._client.models.list()
 
-    async def chat_stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def chat_stream(self, messages: Sequence[Message], spent: Spent | None = None) -> AsyncGenerator[str, None]:
         """Text deltas, never empty. Close the generator to close the request. Raises LLMError."""
         with _llm_errors():
             stream, first = await self._open(messages)
@@ -65,6 +68,8 @@ class OpenAICompatibleLLM:
                 async for chunk in stream:
                     if text := _delta(chunk):
                         yield text
+                    if chunk.usage is not None and spent is not None:
+                        spent(Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens))
             finally:
                 await stream.close()
 
@@ -86,9 +91,7 @@ class OpenAICompatibleLLM:
 
     async def _begin(self, messages: Sequence[Message]) -> tuple[AsyncStream[ChatCompletionChunk], str]:
         wire: list[Any] = [{"role": message.role, "content": message.content} for message in messages]
-        stream = await self._client.chat.completions.create(
-            model=self._model, messages=wire, stream=True, max_tokens=self._max_tokens
-        )
+        stream = await self._asked(wire)
         try:
             async for chunk in stream:
                 if text := _delta(chunk):
@@ -97,6 +100,19 @@ class OpenAICompatibleLLM:
         except BaseException:
             await stream.close()
             raise
+
+    async def _asked(self, wire: list[Any]) -> AsyncStream[ChatCompletionChunk]:
+        usage: dict[str, Any] = {"stream_options": {"include_usage": True}} if self._tells_usage else {}
+        try:
+            stream: AsyncStream[ChatCompletionChunk] = await self._client.chat.completions.create(
+                model=self._model, messages=wire, stream=True, max_tokens=self._max_tokens, **usage
+            )
+            return stream
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            if not (usage and "stream_options" in error.message):
+                raise
+            self._tells_usage = False
+            return await self._asked(wire)
 
 
 class _SilentStream(Exception):

@@ -1,4 +1,4 @@
-"""What of a model's text is said aloud: no markup, no emoji, no thinking.
+"""What of a model's text is said aloud: no markup, no emoji, no thinking, no calls of tools.
 
 `ThinkFilter` stands before the sentence splitter, because a thought spans sentences; `speakable` cleans one fragment.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import html
 import re
 
-_OPEN_THINK = frozenset({"<think>", "<thinking>"})
-_CLOSE_THINK = frozenset({"</think>", "</thinking>"})
+# what a model writes for itself or for a program: thoughts, and calls of tools in the dialects of open models
+_UNSAID = ("think", "thinking", "reasoning", "tool_call", "tool_calls", "tool_response", "function_call")
+_OPEN_THINK = frozenset(f"<{name}>" for name in _UNSAID)
+_CLOSE_THINK = frozenset(f"</{name}>" for name in _UNSAID)
 
 _EMOJI_BASE = (
     "\U0001f000-\U0001faff\u203c\u2049\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
@@ -25,6 +27,7 @@ _LINK_TAIL = re.compile(r"\]\((?:https?://)?[^()\s]*\)")  # of a link that was c
 _URL = re.compile(
     r"<?\bhttps?://(?:www\.)?([\w.-]*\w)(?::\d+)?(?:[/?#][!-;=?-~]*[\w/=&#%~-]|[/?#])?>?", re.IGNORECASE | re.ASCII
 )
+_TOKEN = re.compile(r"<\|[A-Za-z0-9_▁-]{1,40}\|>|\[/?(?:INST|TOOL_CALLS|AVAILABLE_TOOLS)\]")  # of a chat template
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 _LINE_MARK = re.compile(r"^\s*(?:(?:[-*+•‣]|>+|#{1,6})\s+)+")
 _STARS = re.compile(r"(?<!\d)(?<!\d )\*+|\*{2,}|\*+(?! ?\d)")  # 3 * 4 is not emphasis
@@ -43,7 +46,9 @@ _PAIRS = (
 
 
 class ThinkFilter:
-    """Drops `<think>…</think>` from a stream of deltas, wherever the deltas were cut. A stray closing tag goes too."""
+    """Drops `<think>…</think>` and `<tool_call>…</tool_call>` from a stream of deltas, wherever the deltas were cut.
+
+    A stray closing tag goes too."""
 
     def __init__(self) -> None:
         self._held = ""  # a possible tag, not yet decided
@@ -80,6 +85,7 @@ def speakable(fragment: str) -> str:
     text = _LINK.sub(r"\1", text)
     text = _LINK_TAIL.sub("", text)
     text = _URL.sub(r"\1", text)
+    text = _TOKEN.sub(" ", text)
     text = _TAG.sub(" ", text)
     text = _LINE_MARK.sub("", text)
     text = re.sub(r"`+|~~", "", text)

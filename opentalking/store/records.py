@@ -212,7 +212,21 @@ class Close(msgspec.Struct, frozen=True, tag_field="cmd", tag="close"):
     reason: str
 
 
-Command: TypeAlias = Open | Speak | Chat | Seen | Offer | SwitchAvatar | ShowAvatar | WindUp | Close
+class Preview(msgspec.Struct, frozen=True, tag_field="cmd", tag="preview"):
+    """Somebody wants to hear a voice. The speech worker replies under `request_id`; after `deadline` nobody listens.
+
+    It belongs to no session; `session_id` is there because commands of one are handled in order."""
+
+    session_id: str
+    request_id: str
+    text: str
+    deadline: float
+    tts_provider: str = ""
+    tts_voice: str = ""
+    tts_model: str = ""
+
+
+Command: TypeAlias = Open | Speak | Chat | Seen | Offer | SwitchAvatar | ShowAvatar | WindUp | Close | Preview
 
 
 class Event(msgspec.Struct, frozen=True):

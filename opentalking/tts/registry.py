@@ -11,6 +11,12 @@ from opentalking.tts.base import TTSAdapter, TTSError
 _ADAPTERS = {  # name -> module:class, in order of preference
     "piper": "opentalking.tts.adapters.piper:PiperTTS",
     "espeak": "opentalking.tts.adapters.espeak:EspeakTTS",
+    "edge": "opentalking.tts.adapters.edge:EdgeTTS",
+    "openai_compatible": "opentalking.tts.adapters.openai_compatible:OpenAICompatibleTTS",
+    "elevenlabs": "opentalking.tts.adapters.elevenlabs:ElevenLabsTTS",
+    "dashscope": "opentalking.tts.adapters.dashscope:DashScopeTTS",
+    "cosyvoice": "opentalking.tts.adapters.cosyvoice:CosyVoiceTTS",
+    "sambert": "opentalking.tts.adapters.sambert:SambertTTS",
 }
 
 
@@ -77,7 +83,15 @@ def _adapter_class(name: str, settings: Settings) -> _AdapterClass:
 
 
 if TYPE_CHECKING:  # every adapter is checked against the seam
+    from opentalking.tts.adapters.cosyvoice import CosyVoiceTTS
+    from opentalking.tts.adapters.dashscope import DashScopeTTS
+    from opentalking.tts.adapters.edge import EdgeTTS
+    from opentalking.tts.adapters.elevenlabs import ElevenLabsTTS
     from opentalking.tts.adapters.espeak import EspeakTTS
+    from opentalking.tts.adapters.openai_compatible import OpenAICompatibleTTS
     from opentalking.tts.adapters.piper import PiperTTS
+    from opentalking.tts.adapters.sambert import SambertTTS
 
-    _checked: tuple[_AdapterClass, ...] = (PiperTTS, EspeakTTS)
+    _offline: tuple[_AdapterClass, ...] = (PiperTTS, EspeakTTS)
+    _keyless: tuple[_AdapterClass, ...] = (EdgeTTS, OpenAICompatibleTTS)
+    _keyed: tuple[_AdapterClass, ...] = (ElevenLabsTTS, DashScopeTTS, CosyVoiceTTS, SambertTTS)

@@ -15,16 +15,13 @@ alone, which makes the slots independent of how the voice cut its chunks.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from itertools import count
 from typing import NamedTuple
 
 import numpy as np
-from av import AudioFrame
-from av.error import BlockingIOError as NothingYet
 
 from opentalking.config import Settings
-from opentalking.resampling import resampling
+from opentalking.resampling import Resampler
 from opentalking.slots import SlotFlags, SlotInfo
 from opentalking.types import (
     FRAME_MS,
@@ -139,8 +136,8 @@ class _FragmentAudio:
         self._received = 0
         self._released = 0
         self._held: list[Int16] = []
-        self._model = _Resampler(rate, MODEL_RATE)
-        self._playback = _Resampler(rate, PLAYBACK_RATE)
+        self._model = Resampler(rate, MODEL_RATE)
+        self._playback = Resampler(rate, PLAYBACK_RATE)
 
     @property
     def samples(self) -> int:
@@ -183,58 +180,6 @@ class _FragmentAudio:
         self._released += len(samples)
         self._model.push(samples)
         self._playback.push(samples)
-
-
-class _Resampler:
-    """Mono s16 from one rate to another, without delay and sample-exact: n samples in, ceil(n * to / from) out."""
-
-    def __init__(self, source_rate: int, target_rate: int) -> None:
-        self._source_rate = source_rate
-        self._target_rate = target_rate
-        self._graph = resampling(source_rate, target_rate)
-        self._fed = 0
-        self._taken = 0
-        self._made: list[Int16] = []
-        self.waiting = 0
-
-    @property
-    def samples(self) -> int:
-        """Samples that the ones fed so far come to."""
-        return -(-self._fed * self._target_rate // self._source_rate)
-
-    def push(self, samples: Int16) -> None:
-        self._fed += len(samples)
-        self._convert(samples)
-
-    def finish(self, multiple: int) -> None:
-        """Complete the stream, zeros up to a multiple. FFmpeg may swallow its last samples, so zeros go after them."""
-        self._convert(np.zeros(self._source_rate // 100, np.int16))
-        self._collect(None)
-        own = np.concatenate(self._made)[: self.samples - self._taken]
-        self._made = [own, np.zeros(-len(own) % multiple, np.int16)]
-        self.waiting = sum(map(len, self._made))
-
-    def take(self, samples: int) -> Int16:
-        made = np.concatenate([_SILENCE, *self._made])
-        self._made = [made[samples:]]
-        self._taken += samples
-        self.waiting -= samples
-        return made[:samples]
-
-    def _convert(self, samples: Int16) -> None:
-        if len(samples):
-            frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None, :], "s16", "mono")
-            frame.sample_rate = self._source_rate
-            self._collect(frame)
-
-    def _collect(self, frame: AudioFrame | None) -> None:
-        self._graph.push(frame)
-        with suppress(NothingYet, EOFError):
-            while True:
-                out = self._graph.pull()
-                assert isinstance(out, AudioFrame)
-                self._made.append(out.to_ndarray()[0])
-                self.waiting += out.samples
 
 
 def _scaled(samples: Int16, gain: Float32) -> Int16:

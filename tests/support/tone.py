@@ -21,7 +21,8 @@ import numpy as np
 from scipy.signal import butter, sosfilt
 
 from opentalking.config import Settings
-from opentalking.tts.base import Voice
+from opentalking.tts.base import TTSAdapter, Voice
+from opentalking.tts.policy import VoiceChain
 from opentalking.types import AudioChunk
 
 RATE = 24_000
@@ -73,6 +74,8 @@ class ToneTTS:
     """The TTSAdapter."""
 
     provider = "tone"
+    sample_rates = (RATE,)
+    any_voice = False
 
     def __init__(self, settings: Settings) -> None:
         self._delay_s = float(os.environ.get("OPENTALKING_TONE_DELAY_MS", "0")) / 1000
@@ -87,7 +90,9 @@ class ToneTTS:
     def voices(self) -> list[Voice]:
         return [Voice(self.provider, "tone", "Tone", "en")]
 
-    async def synthesize_stream(self, text: str, voice: str | None = None) -> AsyncGenerator[AudioChunk, None]:
+    async def synthesize_stream(
+        self, text: str, voice: str | None = None, model: str | None = None
+    ) -> AsyncGenerator[AudioChunk, None]:
         await asyncio.sleep(self._delay_s)
         wanted = re.match(r"\[(clicks|noise) (\d+)]", text)
         sound = track_of(wanted[1], int(wanted[2])) if wanted else tone(text)
@@ -97,3 +102,12 @@ class ToneTTS:
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
+
+
+def tone_chain(settings: Settings) -> VoiceChain:
+    """The engines of a process that has only this one."""
+
+    async def load(name: str) -> TTSAdapter:
+        return ToneTTS(settings)
+
+    return VoiceChain(settings, load, ToneTTS.provider)

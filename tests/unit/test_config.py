@@ -9,7 +9,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from opentalking.config import Settings, SettingsError, env_name, load_settings, read_env_file, settings_table
+from opentalking.config import (
+    OTHER_NAMES,
+    Settings,
+    SettingsError,
+    env_name,
+    load_settings,
+    read_env_file,
+    settings_table,
+    unknown_names,
+)
 
 
 @pytest.fixture
@@ -148,3 +157,29 @@ def test_the_base_url_of_a_server_on_all_addresses_is_one_that_can_be_called(env
     assert load(env_file, OPENTALKING_API_HOST="10.0.0.5", OPENTALKING_API_PORT="80").public_base() == (
         "http://10.0.0.5:80"
     )
+
+
+def test_the_originals_names_are_understood_and_ours_come_first(env_file: Path) -> None:
+    assert load(env_file, OPENTALKING_TTS_DEFAULT_PROVIDER="edge").tts_provider == "edge"
+    both = {"OPENTALKING_TTS_DEFAULT_PROVIDER": "edge", "OPENTALKING_TTS_PROVIDER": "espeak"}
+    assert load(env_file, **both).tts_provider == "espeak"
+    with pytest.raises(SettingsError, match="OPENTALKING_CHAT_FIRST_SENT_MIN_CHARS='few'"):
+        load(env_file, OPENTALKING_CHAT_FIRST_SENT_MIN_CHARS="few")
+
+
+def test_another_name_belongs_to_one_setting_and_is_no_setting_itself() -> None:
+    fields = {field.name for field in msgspec.structs.fields(Settings)}
+    others = [name for names in OTHER_NAMES.values() for name in names]
+    assert set(OTHER_NAMES) <= fields and len(set(others)) == len(others)
+    assert not {name.lower() for name in others} & fields
+
+
+def test_a_variable_that_is_no_setting_is_told_with_what_may_be_meant() -> None:
+    environ = {
+        "OPENTALKING_TTS_VOCIE": "anna",
+        "OPENTALKING_TTS_VOICE": "anna",
+        "HOME": "/",
+        "OPENTALKING_ENV_FILE": ".env",
+    }
+    assert unknown_names(environ) == {"OPENTALKING_TTS_VOCIE": "OPENTALKING_TTS_VOICE"}
+    assert unknown_names({"OPENTALKING_XYZZY": "1"}) == {"OPENTALKING_XYZZY": ""}

@@ -7,8 +7,9 @@ import sys
 
 import msgspec
 
-from opentalking.cli.checks import Check, everything
-from opentalking.config import load_settings
+from opentalking.cli.checks import Check, everything, names
+from opentalking.cli.services import services
+from opentalking.config import load_settings, merged_environ
 
 _COLOURS = {"ok": "\033[32m", "warn": "\033[33m", "fail": "\033[31m"}
 
@@ -20,7 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    checks = everything(load_settings(), dev=options.dev)
+    settings = load_settings()
+    checks = [*everything(settings, dev=options.dev), *services(settings), names(merged_environ())]
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(checks), indent=2).decode())
     else:

@@ -51,6 +51,8 @@ class EspeakTTS:
     """TTSAdapter; a voice is a language code of espeak-ng, such as en-us, de or cmn."""
 
     provider = "espeak"
+    sample_rates = (22_050,)
+    any_voice = False
 
     def __init__(self, settings: Settings) -> None:
         configured = settings.tts_voice if settings.tts_provider == self.provider else ""
@@ -71,7 +73,9 @@ class EspeakTTS:
     def voices(self) -> list[Voice]:
         return list(_voices())
 
-    async def synthesize_stream(self, text: str, voice: str | None = None) -> AsyncGenerator[AudioChunk, None]:
+    async def synthesize_stream(
+        self, text: str, voice: str | None = None, model: str | None = None
+    ) -> AsyncGenerator[AudioChunk, None]:
         if not text.strip():
             return  # espeak makes a moment of silence of it
         loop = asyncio.get_running_loop()

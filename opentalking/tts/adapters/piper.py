@@ -35,6 +35,8 @@ class PiperTTS:
     """TTSAdapter; one voice file, 22050 Hz for medium voices."""
 
     provider = "piper"
+    sample_rates = (16_000, 22_050)  # of low and medium voices
+    any_voice = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -61,7 +63,9 @@ class PiperTTS:
         language = config.get("language", {}).get("code", config["espeak"]["voice"])
         return [Voice(self.provider, path.stem, f"{config.get('dataset', path.stem)} ({language})", language)]
 
-    async def synthesize_stream(self, text: str, voice: str | None = None) -> AsyncGenerator[AudioChunk, None]:
+    async def synthesize_stream(
+        self, text: str, voice: str | None = None, model: str | None = None
+    ) -> AsyncGenerator[AudioChunk, None]:
         engine = await self._run(self._load)
         if voice and voice != engine.voice_id:
             raise TTSError(f"piper has no voice {voice!r}; it has {engine.voice_id!r}")

@@ -123,11 +123,9 @@ def test_a_busy_api_port_fails(tmp_path):
     assert check.message.startswith(f"OPENTALKING_API_PORT={port}")
 
 
-def test_services_that_do_not_answer_are_told():
+def test_a_redis_that_does_not_answer_is_told():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert checks.llm_service(settings_of(OPENTALKING_LLM_BASE_URL=f"http://127.0.0.1:{port}/v1")).level == "ok"
-    assert checks.llm_service(settings_of(OPENTALKING_LLM_BASE_URL=f"http://127.0.0.1:{port}/v1")).level == "warn"
     assert checks.redis_service(settings_of(OPENTALKING_REDIS_URL=f"redis://127.0.0.1:{port}")).level == "fail"
 
 

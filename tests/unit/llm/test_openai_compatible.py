@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from opentalking.config import Settings
-from opentalking.llm.base import LLMError, Message
+from opentalking.llm.base import LLMError, Message, Usage
 from opentalking.llm.openai_compatible import OpenAICompatibleLLM
 from tests.unit.llm.fake_service import FakeService, Reply, fake_service
 
@@ -88,6 +88,7 @@ async def test_the_request_carries_messages_model_and_token_limit(
             "model": "toy",
             "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
             "stream": True,
+            "stream_options": {"include_usage": True},
             "max_tokens": 7,
         }
     ]
@@ -210,3 +211,65 @@ async def test_an_endpoint_nobody_listens_on_is_unreachable() -> None:
             await attempt
         assert failure.value.code == "unreachable"
     await llm.aclose()
+
+
+def sends(*events: str) -> Callable[[Reply], Awaitable[web.StreamResponse]]:
+    """A stream as it was recorded, event by event."""
+
+    async def script(reply: Reply) -> web.StreamResponse:
+        response = await reply.open()
+        for event in events:
+            await reply.raw(event + "\n\n")
+        return response
+
+    return script
+
+
+# As these servers write them (docs/models-elsewhere.md): the role first or with every delta, thoughts in a field of
+# their own, comments that keep a proxy awake, usage in a last event without choices.
+OLLAMA = (
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"qwen3","system_fingerprint":'
+    '"fp_ollama","choices":[{"index":0,"delta":{"role":"assistant","content":"","reasoning":"Hm."},"finish_reason":null}]}',
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"qwen3","system_fingerprint":'
+    '"fp_ollama","choices":[{"index":0,"delta":{"role":"assistant","content":"Hel"},"finish_reason":null}]}',
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"qwen3","system_fingerprint":'
+    '"fp_ollama","choices":[{"index":0,"delta":{"role":"assistant","content":"lo."},"finish_reason":"stop"}]}',
+    'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"qwen3","system_fingerprint":'
+    '"fp_ollama","choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3,"total_tokens":15}}',
+    "data: [DONE]",
+)
+VLLM = (
+    ": ping",
+    'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":'
+    '"assistant","content":""},"logprobs":null,"finish_reason":null}],"usage":null}',
+    'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":'
+    '{"reasoning_content":"Hm."},"logprobs":null,"finish_reason":null}]}',
+    'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":'
+    '"Hel"},"logprobs":null,"finish_reason":null}]}',
+    'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":'
+    '"lo."},"logprobs":null,"finish_reason":"stop","stop_reason":null}]}',
+    'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":12,'
+    '"total_tokens":15,"completion_tokens":3}}',
+    "data: [DONE]",
+)
+
+
+@pytest.mark.parametrize("recorded", [OLLAMA, VLLM], ids=["ollama", "vllm"])
+async def test_local_servers_are_understood_and_their_thoughts_left_out(
+    service: FakeService, llm: OpenAICompatibleLLM, recorded: tuple[str, ...]
+) -> None:
+    service.scripts = [sends(*recorded)]
+    spent: list[Usage] = []
+    assert [delta async for delta in llm.chat_stream(QUESTION, spent.append)] == ["Hel", "lo."]
+    assert spent == [Usage(prompt_tokens=12, completion_tokens=3)]
+
+
+async def test_a_service_that_does_not_know_stream_options_is_asked_without_them(
+    service: FakeService, llm: OpenAICompatibleLLM
+) -> None:
+    async def refuses_options(reply: Reply) -> web.StreamResponse:
+        return web.json_response({"error": {"message": "unknown field: stream_options"}}, status=400)
+
+    service.scripts = [refuses_options, says("ok"), says("ok")]
+    assert await answer(llm) == await answer(llm) == ["ok"]
+    assert ["stream_options" in body for body in service.bodies] == [True, False, False]

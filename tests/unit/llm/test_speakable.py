@@ -34,6 +34,8 @@ from opentalking.llm.speakable import ThinkFilter, speakable
         ('"Hi there."', '"Hi there."'),
         ("a) fine", "a fine"),
         ("C# and F#", "C# and F#"),
+        ("It is ten.<|im_end|>", "It is ten."),
+        ("[TOOL_CALLS] ok", "ok"),
     ],
 )
 def test_markup_is_not_read_out(fragment: str, spoken: str) -> None:
@@ -71,6 +73,7 @@ def think(deltas: list[str]) -> str:
         ("never <think>ends", "never "),
         ("a <thi", "a <thi"),
         ("<<think>x</think>y", "<y"),
+        ('One moment. <tool_call>{"name": "clock"}</tool_call> It is ten.', "One moment.  It is ten."),
     ],
 )
 def test_thoughts_are_dropped_wherever_the_tokens_were_cut(text: str, spoken: str) -> None:

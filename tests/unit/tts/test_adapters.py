@@ -1,4 +1,4 @@
-"""The one suite that every voice engine passes. A new engine joins by its entry in the registry."""
+"""The one suite that every voice engine on this machine passes; those elsewhere have test_services.py."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import pytest
 
 from opentalking.config import Settings
 from opentalking.tts.base import TTSAdapter, TTSError
-from opentalking.tts.registry import create_tts, list_tts
+from opentalking.tts.policy import OFFLINE
+from opentalking.tts.registry import create_tts
 from opentalking.types import Int16
 
 SENTENCE = "The quick brown fox jumps over the lazy dog."
 
 
-@pytest.fixture(scope="module", params=list_tts(Settings()))
+@pytest.fixture(scope="module", params=OFFLINE)
 def tts(request: pytest.FixtureRequest, voice_settings: Settings) -> Iterator[TTSAdapter]:
     adapter = create_tts(request.param, voice_settings)
     asyncio.run(adapter.warmup())
@@ -37,7 +38,7 @@ async def speak(tts: TTSAdapter, text: str, voice: str | None = None) -> tuple[I
 
 async def test_a_sentence_is_audible_and_takes_a_plausible_time(tts: TTSAdapter) -> None:
     pcm, rate = await speak(tts, SENTENCE)
-    assert rate in (16_000, 22_050, 24_000, 44_100, 48_000)
+    assert rate in tts.sample_rates
     assert 1.5 < len(pcm) / rate < 6
     level = float(np.sqrt(np.mean((pcm / 32768.0) ** 2)))
     assert 0.02 < level < 0.3

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from opentalking.config import Settings
-from opentalking.llm.base import Message
+from opentalking.llm.base import Message, Spent
 from opentalking.store import Chat, Store
 from shm import Cursor, Mark, MarkKind, Writer
-from tests.support.tone import ToneTTS
+from tests.support.tone import tone_chain
 from tests.unit.store.sessions import SID, new_session
 from workers import links
 from workers.conversation import CUT_MARK_WAIT_S, ConversationSession
@@ -31,7 +31,7 @@ class EndlessLLM:
     async def warmup(self) -> None:
         """Nothing to load."""
 
-    async def chat_stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def chat_stream(self, messages: Sequence[Message], spent: Spent | None = None) -> AsyncGenerator[str, None]:
         try:
             while True:
                 yield "This goes on for a while longer. "
@@ -63,7 +63,7 @@ async def test_a_turn_is_no_longer_made_whoever_hears_of_its_interruption_first(
     board, pcm = links.open_board(tmp_path, Writer.RTC), links.pcm_consumer(tmp_path)
     sounding = asyncio.Event()
     pcm.listen(sounding.set)
-    await session.begin(chat(1), ToneTTS(CONFIG))
+    await session.begin(chat(1), tone_chain(CONFIG))
     await asyncio.wait_for(sounding.wait(), 10)
     board.write_cursor(Cursor(1, 0, 960))
     board.mark(Mark(MarkKind.FRAGMENT_STARTED, 1, 0, 0, time.time()))
@@ -84,9 +84,9 @@ async def test_a_chat_interrupted_before_its_first_step_is_over_and_the_next_one
 ) -> None:
     llm = EndlessLLM()
     session = await conversation(store, tmp_path, llm)
-    await session.begin(chat(1), ToneTTS(CONFIG))
+    await session.begin(chat(1), tone_chain(CONFIG))
     session.raise_generation(2)  # no step of the turn's task has run yet
-    await session.begin(chat(3), ToneTTS(CONFIG))
+    await session.begin(chat(3), tone_chain(CONFIG))
     pcm = links.pcm_consumer(tmp_path)
     sounding = asyncio.Event()
     pcm.listen(sounding.set)
@@ -105,7 +105,7 @@ async def test_a_session_that_ends_in_mid_speech_is_not_looked_at_any_more(store
     loop.set_exception_handler(lambda _, context: unforeseen.append(context))
     session = await conversation(store, tmp_path, EndlessLLM())
     board = links.open_board(tmp_path, Writer.RTC)
-    await session.begin(chat(1), ToneTTS(CONFIG))
+    await session.begin(chat(1), tone_chain(CONFIG))
     board.write_cursor(Cursor(1, 0, 960))
     session.raise_generation(2)  # the playout's mark is waited for, for a moment
     await session.close()
@@ -118,7 +118,7 @@ async def test_a_session_that_ends_in_mid_speech_is_not_looked_at_any_more(store
 
 async def test_a_turn_in_progress_can_be_read_from_the_hash_until_it_is_over(store: Store, tmp_path: Path) -> None:
     session = await conversation(store, tmp_path, EndlessLLM())
-    await session.begin(chat(1), ToneTTS(CONFIG))
+    await session.begin(chat(1), tone_chain(CONFIG))
     thinking = store.events(SID, ping_s=10)
     while (event := await anext(thinking)) is None or event.event != "status":
         pass

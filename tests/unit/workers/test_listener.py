@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from opentalking.config import Settings
-from opentalking.llm.base import Message
+from opentalking.llm.base import Message, Spent
 from opentalking.slots import MicFlags, TrackPacket, pack_track
 from opentalking.store import Chat, Heard, Store
 from opentalking.stt.base import Audio, Pause, STTAdapter, STTError, Transcript
 from opentalking.turns.weights import TurnsError
 from opentalking.types import Float32, Int16
 from shm import Cursor, Mark, MarkKind, Writer
-from tests.support.tone import ToneTTS
+from tests.support.tone import tone_chain
 from tests.unit.store.sessions import SID, new_session
 from workers import links
 from workers.ahead import HeadStart
@@ -97,7 +97,7 @@ class Answering:
     async def warmup(self) -> None:
         """Nothing to load."""
 
-    async def chat_stream(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def chat_stream(self, messages: Sequence[Message], spent: Spent | None = None) -> AsyncGenerator[str, None]:
         self.asked.append(messages[-1].content)
         yield "This is an answer. "
         yield "It has two sentences."
@@ -172,7 +172,7 @@ class Room:
     async def speak(self, generation: int = 5) -> None:
         """A turn of the avatar's, half a second heard of it."""
         await self.store.reach_generation(SID, generation)
-        await self.conversation.begin(Chat(SID, generation, "Hello?", 0.0), ToneTTS(CONFIG))
+        await self.conversation.begin(Chat(SID, generation, "Hello?", 0.0), tone_chain(CONFIG))
         await self.event("tts")  # its first fragment is known
         self.playout.write_cursor(Cursor(generation, 0, 24_000))
         self.playout.mark(Mark(MarkKind.FRAGMENT_STARTED, generation, 0, 0, 1.0))
@@ -288,7 +288,7 @@ async def test_the_model_is_asked_before_the_turn_is_over_and_once(room: Room, l
     assert llm.asked == ["What time is it?"]
     await room.hear(0, 700)
     text, heard = await asyncio.wait_for(room.turns.get(), 10)
-    await room.conversation.begin(Chat(SID, 3, text, 0.0, heard=heard), ToneTTS(CONFIG))
+    await room.conversation.begin(Chat(SID, 3, text, 0.0, heard=heard), tone_chain(CONFIG))
     assert (await room.event("assistant.message"))["text"] == "This is an answer. It has two sentences."
     assert llm.asked == ["What time is it?"]
 
@@ -296,7 +296,7 @@ async def test_the_model_is_asked_before_the_turn_is_over_and_once(room: Room, l
 async def test_an_answer_to_other_words_is_not_kept(room: Room, llm: Answering) -> None:
     await room.hear(600, 250)
     await room.taken()
-    await room.conversation.begin(Chat(SID, 3, "What day is it?", 0.0), ToneTTS(CONFIG))
+    await room.conversation.begin(Chat(SID, 3, "What day is it?", 0.0), tone_chain(CONFIG))
     await room.event("assistant.message")
     assert llm.asked == ["What time is it?", "What day is it?"]
 

@@ -12,7 +12,9 @@ import pytest
 
 from opentalking.llm.conversation import Entry
 from opentalking.store import Heard, Seen, Speak, Store
-from tests.support.tone import ToneTTS
+from opentalking.tts.base import TTSAdapter, TTSError
+from opentalking.tts.policy import VoiceChain
+from tests.support.tone import tone_chain
 from tests.unit.store.sessions import SID
 from tests.unit.workers.test_conversation import CONFIG, EndlessLLM, chat, new_session
 from workers.conversation import ConversationSession
@@ -50,7 +52,7 @@ async def told(store: Store, event: str) -> list[dict[str, Any]]:
 
 async def test_a_turn_interrupted_before_it_began(recorded: Recorded, store: Store) -> None:
     recorded.session.raise_generation(2)
-    await recorded.session.begin(chat(1), ToneTTS(CONFIG))
+    await recorded.session.begin(chat(1), tone_chain(CONFIG))
     await recorded.session.close()
     kept = await last_turn(store)
     assert (kept["generation"], kept["outcome"], kept["heard"]) == (1, "interrupted", "")
@@ -59,7 +61,7 @@ async def test_a_turn_interrupted_before_it_began(recorded: Recorded, store: Sto
 
 
 async def test_a_turn_whose_session_ends_in_the_midst_of_it(recorded: Recorded, store: Store) -> None:
-    await recorded.session.begin(chat(1), ToneTTS(CONFIG))
+    await recorded.session.begin(chat(1), tone_chain(CONFIG))
     await recorded.session.close()
     assert (await last_turn(store))["outcome"] == "interrupted"
     assert (await store.session_hash(SID))["turn"] == "1"  # a process that comes back tells its client
@@ -67,8 +69,17 @@ async def test_a_turn_whose_session_ends_in_the_midst_of_it(recorded: Recorded, 
 
 
 async def test_a_turn_whose_voice_cannot_be_loaded(recorded: Recorded, store: Store) -> None:
-    recorded.session.refuse(Speak(SID, 1, "Hello.", time.time()), "TTS_FAILED", "no such voice")
+    tried: list[str] = []
+
+    async def load(name: str) -> TTSAdapter:
+        tried.append(name)
+        raise TTSError("no such voice")
+
+    await recorded.session.begin(Speak(SID, 1, "Hello.", time.time()), VoiceChain(CONFIG, load, "tone"))
+    assert recorded.session._task is not None
+    await asyncio.wait([recorded.session._task])
     await recorded.session.close()
+    assert tried == ["tone", "piper", "espeak"]
     (error,) = await told(store, "error")
     assert (error["generation"], error["code"], error["message"]) == (1, "TTS_FAILED", "no such voice")
     assert recorded.turns == [["speak", "failed", 1]]
@@ -77,7 +88,7 @@ async def test_a_turn_whose_voice_cannot_be_loaded(recorded: Recorded, store: St
 async def test_a_spoken_turn_keeps_its_zero_where_the_api_finds_it(recorded: Recorded, store: Store) -> None:
     zero = time.time() - 3
     spoken = msgspec.structs.replace(chat(1), heard=Heard(zero, committed_at=zero + 1))
-    await recorded.session.begin(spoken, ToneTTS(CONFIG))
+    await recorded.session.begin(spoken, tone_chain(CONFIG))
     await recorded.session.close()
     found = await store.get_session(SID)
     assert found is not None and found.turn_began_at == zero
@@ -87,7 +98,7 @@ async def test_a_spoken_turn_keeps_its_zero_where_the_api_finds_it(recorded: Rec
 async def test_a_report_of_a_turn_that_nobody_knows_is_not_told(recorded: Recorded, store: Store) -> None:
     now = time.time()
     recorded.session.seen(Seen(SID, 1, now))
-    await recorded.session.begin(chat(2), ToneTTS(CONFIG))
+    await recorded.session.begin(chat(2), tone_chain(CONFIG))
     await asyncio.sleep(0)
     recorded.session.seen(Seen(SID, 1, now))
     recorded.session.seen(Seen(SID, 3, now))

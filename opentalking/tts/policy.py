@@ -1,0 +1,226 @@
+"""What happens when a voice fails: one place for deadlines, retries and what speaks instead.
+
+    fragment ──> engine of the turn ──┬── sound in time ──────────────────────────────> heard
+                                      ├── may pass, nothing heard ──> asked once more
+                                      ├── may pass, half heard ─────> asked once more, what was heard is skipped
+                                      └── again, or will not pass ──> the next engine says what is left, and so will it
+                                                                      the rest of the turn
+
+The engines are the turn's own, those of OPENTALKING_TTS_FALLBACK, then the offline ones. An engine that failed rests
+for a while: the next sentences do not wait for the same deadline again. Every change is told as an event (`tts`, stage
+`retry` or `fallback`). Where one sound breaks off and another takes over, the first fades from the level it had and the
+second is faded in, at one sample rate: no click.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from opentalking.config import Settings
+from opentalking.resampling import Resampler
+from opentalking.tts.base import TTSAdapter, TTSError
+from opentalking.types import AudioChunk, Int16
+
+log = logging.getLogger(__name__)
+
+OFFLINE = ("piper", "espeak")
+_ATTEMPTS = 2
+_JOIN_MS = 8  # of fading where one sound takes over from another
+_LONGEST_S, _LONGEST_S_PER_CHAR = 10.0, 0.6  # more sound than this for a text is no speech of it
+_CHARS_PER_S = 14.0  # how fast speech is, until a turn's own is known
+
+Tell = Callable[[str, dict[str, Any]], None]
+Load = Callable[[str], Awaitable[TTSAdapter]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Who is to speak; voice and model are empty where the engine's own default will do."""
+
+    provider: str
+    voice: str = ""
+    model: str = ""
+
+
+class VoiceChain:
+    """The engines of a process, in the order in which they stand in for each other."""
+
+    def __init__(
+        self, settings: Settings, load: Load, default: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`load` gives an engine that is ready, or raises TTSError; `default` speaks where no other is named."""
+        self.settings = settings
+        self.load = load
+        self.default = default
+        self._clock = clock
+        self._rests_until: dict[str, float] = {}
+
+    def order(self, wanted: Wanted) -> list[Wanted]:
+        """The wanted one, then the others with their own voices; those that rest come last."""
+        listed = (part.strip() for part in self.settings.tts_fallback.split(","))
+        names = dict.fromkeys([*filter(None, listed), *OFFLINE])
+        chain = [wanted, *(Wanted(name) for name in names if name != wanted.provider)]
+        return sorted(chain, key=lambda one: self._rests(one.provider))
+
+    def failed(self, provider: str) -> None:
+        self._rests_until[provider] = self._clock() + self.settings.tts_rest_s
+
+    def _rests(self, provider: str) -> bool:
+        return self._rests_until.get(provider, 0.0) > self._clock()
+
+
+class TurnVoice:
+    """Speaks one turn's fragments; whoever took over goes on to the end of it."""
+
+    def __init__(self, chain: VoiceChain, wanted: Wanted, tell: Tell) -> None:
+        self._chain = chain
+        self._engines = chain.order(wanted)
+        self._tell = tell
+        self._chars_per_s = _CHARS_PER_S
+        if self._engines[0] != wanted:
+            self._told_fallback(
+                wanted.provider, self._engines[0].provider, TTSError("it failed a moment ago", "failed")
+            )
+
+    async def speak(self, text: str) -> AsyncGenerator[AudioChunk, None]:
+        """PCM of a fragment, all of one rate. Raises TTSError when no engine is left."""
+        said = _Said(text)
+        while True:
+            engine = self._engines[0]
+            try:
+                async with contextlib.aclosing(self._by(engine, said)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                self._learn_pace(text, said)
+                return
+            except TTSError as error:
+                log.warning("voice %s: %s", engine.provider, error)
+                if error.code != "bad_request":  # that is this turn's own trouble
+                    self._chain.failed(engine.provider)
+                if len(self._engines) == 1:
+                    raise
+                self._engines.pop(0)
+                said.turn_to_the_rest(self._chars_per_s)
+                self._told_fallback(engine.provider, self._engines[0].provider, error)
+
+    async def _by(self, engine: Wanted, said: _Said) -> AsyncGenerator[AudioChunk, None]:
+        """One engine's speech, asked a second time if its failure may pass. Raises TTSError."""
+        tts = await self._chain.load(engine.provider)
+        for attempt in range(1, _ATTEMPTS + 1):
+            said.begin(skipping=attempt > 1)
+            try:
+                async with contextlib.aclosing(self._in_time(tts, engine, said.left)) as chunks:
+                    async for chunk in chunks:
+                        if (own := said.take(chunk)) is not None:
+                            yield own
+                return
+            except TTSError as error:
+                wait_s = error.retry_after_s or 0.0
+                if attempt == _ATTEMPTS or not error.may_pass or wait_s > self._chain.settings.tts_retry_after_s:
+                    raise
+                told = {"provider": engine.provider, "code": error.code, "message": str(error)}
+                self._tell("tts", {"stage": "retry", **told})
+                await asyncio.sleep(wait_s)
+
+    async def _in_time(self, tts: TTSAdapter, engine: Wanted, text: str) -> AsyncGenerator[AudioChunk, None]:
+        """An engine's speech under deadlines, none of it longer than speech of this text can be. Raises TTSError."""
+        settings, sounded_s = self._chain.settings, 0.0
+        stream = tts.synthesize_stream(text, engine.voice or None, engine.model or None)
+        async with contextlib.aclosing(stream):
+            while True:
+                within_s = settings.tts_stall_timeout_s if sounded_s else settings.tts_first_pcm_timeout_s
+                try:
+                    async with asyncio.timeout(within_s):
+                        chunk = await anext(stream, None)
+                except TimeoutError:
+                    what = "stopped in the middle of a sentence" if sounded_s else "gave no sound"
+                    raise TTSError(f"{engine.provider} {what} for {within_s:g} s", "timeout") from None
+                if chunk is None:
+                    return
+                sounded_s += len(chunk.data) / chunk.sample_rate
+                if sounded_s > _LONGEST_S + _LONGEST_S_PER_CHAR * len(text):
+                    log.warning("voice %s does not stop: cut after %.0f s", engine.provider, sounded_s)
+                    return
+                yield chunk
+
+    def _learn_pace(self, text: str, said: _Said) -> None:
+        if said.seconds > 0.5:
+            self._chars_per_s = len(text) / said.seconds
+
+    def _told_fallback(self, failed: str, instead: str, error: TTSError) -> None:
+        told = {"provider": failed, "instead": instead, "code": error.code, "message": str(error)}
+        self._tell("tts", {"stage": "fallback", **told})
+
+
+class _Said:
+    """How far a fragment has come: what was handed on, at the rate of its first chunk, and what is left to say."""
+
+    def __init__(self, text: str) -> None:
+        self.left = text
+        self._rate = 0
+        self._samples = 0  # handed on
+        self._since = 0  # handed on when `left` began
+        self._skip = 0  # samples of this attempt that were heard already
+        self._join = False
+        self._last = 0
+        self._resampler: Resampler | None = None
+        self._source_rate = 0
+
+    @property
+    def seconds(self) -> float:
+        return self._samples / self._rate if self._rate else 0.0
+
+    def begin(self, skipping: bool) -> None:
+        """An engine begins with `left`; `skipping` what the attempt before this one has said of it."""
+        self._skip = self._samples - self._since if skipping else 0
+        self._join = self._samples > 0
+        self._source_rate = 0
+
+    def turn_to_the_rest(self, chars_per_s: float) -> None:
+        """Another engine goes on: from the word that was being said, by the time that was heard."""
+        heard_s = (self._samples - self._since) / self._rate if self._rate else 0.0
+        self.left = rest_of(self.left, int(heard_s * chars_per_s))
+        self._since = self._samples
+
+    def take(self, chunk: AudioChunk) -> AudioChunk | None:
+        """What of this chunk is handed on; None if nothing of it is new."""
+        self._rate = self._rate or chunk.sample_rate
+        if chunk.sample_rate != self._source_rate:
+            self._source_rate = chunk.sample_rate
+            self._resampler = None if chunk.sample_rate == self._rate else Resampler(chunk.sample_rate, self._rate)
+        data = chunk.data
+        if self._resampler is not None:
+            self._resampler.push(data)
+            data = self._resampler.take(self._resampler.waiting)
+        data, self._skip = data[self._skip :], max(0, self._skip - len(data))
+        if not len(data):
+            return None
+        if self._join:
+            data, self._join = joined(self._last, data, _JOIN_MS * self._rate // 1000), False
+        self._samples += len(data)
+        self._last = int(data[-1])
+        return AudioChunk(data, self._rate)
+
+
+def joined(last: int, data: Int16, fade: int) -> Int16:
+    """`data` after a sound that broke off at the value `last`: that one decays to zero, then `data` comes up.
+
+    Neither at the join nor after it is there a step larger than the ramps are steep."""
+    down = (np.arange(fade)[::-1] / fade) ** 2
+    up = np.minimum(np.arange(len(data)) / fade, 1)
+    return np.concatenate([np.rint(last * down), np.rint(data * up)]).astype(np.int16)
+
+
+def rest_of(text: str, chars: int) -> str:
+    """The text from the word that its `chars`-th character is in; all of it if there are no words to tell."""
+    if chars >= len(text):
+        return text[text.rstrip().rfind(" ") + 1 :]
+    return text[text.rfind(" ", 0, chars + 1) + 1 :] if " " in text else text[chars:]

@@ -1,0 +1,245 @@
+"""When a voice fails: what is heard then, and what is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from opentalking.config import Settings
+from opentalking.tts.base import TTSAdapter, TTSCode, TTSError, Voice
+from opentalking.tts.policy import TurnVoice, VoiceChain, Wanted, joined, rest_of
+from opentalking.types import AudioChunk, Int16
+
+RATE = 24_000
+CHUNK = RATE // 10
+TEXT = "one two three four five six seven eight nine ten"
+SETTINGS = Settings(tts_fallback="second", tts_first_pcm_timeout_s=0.05, tts_stall_timeout_s=0.05, tts_rest_s=30.0)
+
+
+class Scripted:
+    """An engine that does as it is told: each request takes the next script, an error in it is raised at its place.
+
+    The n-th chunk of any request is n + 1 times 1000, so that what is heard tells what was skipped."""
+
+    def __init__(self, provider: str, *scripts: list[TTSError | str], rate: int = RATE) -> None:
+        self.provider, self.rate = provider, rate
+        self.scripts = list(scripts)
+        self.asked: list[tuple[str, str | None, str | None]] = []
+        self.open = 0
+        self.sample_rates = (rate,)
+        self.any_voice = False
+
+    async def warmup(self) -> None:
+        """Nothing to load."""
+
+    def voices(self) -> list[Voice]:
+        return []
+
+    async def synthesize_stream(
+        self, text: str, voice: str | None = None, model: str | None = None
+    ) -> AsyncGenerator[AudioChunk, None]:
+        self.asked.append((text, voice, model))
+        script = self.scripts.pop(0) if self.scripts else ["."] * 4
+        self.open += 1
+        try:
+            for number, step in enumerate(script, 1):
+                if isinstance(step, TTSError):
+                    raise step
+                if step == "stall":
+                    await asyncio.Event().wait()
+                yield AudioChunk(np.full(self.rate // 10, 1000 * min(number, 30), np.int16), self.rate)
+        finally:
+            self.open -= 1
+
+    async def aclose(self) -> None:
+        """Nothing to let go of."""
+
+
+class Room:
+    """A chain of scripted engines, and what a turn of it told."""
+
+    def __init__(self, *engines: Scripted, settings: Settings = SETTINGS) -> None:
+        self.engines = {engine.provider: engine for engine in engines}
+        self.now = 0.0
+        self.told: list[dict[str, Any]] = []
+        self.chain = VoiceChain(settings, self._load, engines[0].provider, clock=lambda: self.now)
+
+    async def _load(self, name: str) -> TTSAdapter:
+        if name not in self.engines:
+            raise TTSError(f"{name} is not installed")
+        return self.engines[name]
+
+    def turn(self, provider: str = "first", voice: str = "", model: str = "") -> TurnVoice:
+        return TurnVoice(self.chain, Wanted(provider, voice, model), lambda event, data: self.told.append(data))
+
+    @property
+    def stages(self) -> list[tuple[str, str]]:
+        return [(data["stage"], data["code"]) for data in self.told]
+
+
+async def heard(turn: TurnVoice, text: str = TEXT) -> Int16:
+    chunks = [chunk async for chunk in turn.speak(text)]
+    assert len({chunk.sample_rate for chunk in chunks}) == 1
+    return np.concatenate([chunk.data for chunk in chunks])
+
+
+def levels(pcm: Int16) -> list[int]:
+    """The values that are held for long, in order: ramps and joins are not."""
+    edges = np.flatnonzero(np.diff(pcm, prepend=0, append=0) != 0)
+    return [int(pcm[start]) for start, end in pairwise(edges) if end - start > CHUNK // 4]
+
+
+def failure(code: TTSCode, retry_after_s: float | None = None) -> TTSError:
+    return TTSError("it failed", code, retry_after_s)
+
+
+async def test_an_engine_that_works_is_asked_once_for_all_that_was_wanted() -> None:
+    room = Room(Scripted("first"), Scripted("second"))
+    assert levels(await heard(room.turn(voice="anna", model="large"))) == [1000, 2000, 3000, 4000]
+    assert room.engines["first"].asked == [(TEXT, "anna", "large")] and not room.told
+    assert not room.engines["second"].asked
+
+
+@pytest.mark.parametrize("code", ["unreachable", "failed", "broken", "rate_limited"])
+async def test_what_may_pass_is_asked_once_more(code: TTSCode) -> None:
+    room = Room(Scripted("first", [failure(code)]), Scripted("second"))
+    assert levels(await heard(room.turn())) == [1000, 2000, 3000, 4000]
+    assert len(room.engines["first"].asked) == 2
+    assert room.stages == [("retry", code)]
+
+
+async def test_what_was_heard_is_not_said_again_by_the_second_attempt() -> None:
+    first = Scripted("first", [".", ".", failure("unreachable")])
+    room = Room(first, Scripted("second"))
+    pcm = await heard(room.turn())
+    assert levels(pcm) == [1000, 2000, 3000, 4000]
+    assert len(first.asked) == 2 and first.asked[0] == first.asked[1]
+    assert abs(len(pcm) - 4 * CHUNK) <= RATE // 100  # the join, and no more
+
+
+@pytest.mark.parametrize("code", ["unauthorized", "bad_request"])
+async def test_what_will_not_pass_goes_to_the_next_engine_at_once(code: TTSCode) -> None:
+    room = Room(Scripted("first", [failure(code)]), Scripted("second"))
+    assert levels(await heard(room.turn(voice="anna"))) == [1000, 2000, 3000, 4000]
+    assert len(room.engines["first"].asked) == 1
+    assert room.engines["second"].asked == [(TEXT, None, None)]  # a voice is one engine's own
+    assert room.stages == [("fallback", code)]
+    assert (room.told[0]["provider"], room.told[0]["instead"]) == ("first", "second")
+
+
+async def test_the_next_engine_says_only_what_is_left_and_stays_for_the_turn() -> None:
+    first = Scripted("first", [*"." * 10, failure("failed")], [failure("failed")])
+    room = Room(first, Scripted("second", rate=16_000))
+    turn = room.turn()
+    pcm = await heard(turn)
+    (said,) = room.engines["second"].asked
+    assert TEXT.endswith(said[0]) and said[0].startswith("four")  # a second of fourteen characters was heard
+    assert len(pcm) > 13.9 * CHUNK
+    await heard(turn, "And more.")
+    assert len(first.asked) == 2 and room.engines["second"].asked[-1][0] == "And more."
+
+
+async def test_where_one_sound_takes_over_from_another_there_is_no_click() -> None:
+    first = Scripted("first", [*"." * 9, failure("failed")], [failure("failed")])
+    room = Room(first, Scripted("second"))
+    pcm = (await heard(room.turn())).astype(int)
+    marks = np.flatnonzero(np.diff(pcm) != 0)
+    steps = np.abs(np.diff(pcm))[marks[marks > 9 * CHUNK - 10]]
+    assert steps[:-3].max() < 200  # of 9000: the rest are the engines' own steps of a thousand
+
+
+async def test_an_engine_without_sound_is_not_waited_for() -> None:
+    room = Room(Scripted("first", ["stall"], ["stall"]), Scripted("second"))
+    assert levels(await heard(room.turn())) == [1000, 2000, 3000, 4000]
+    assert room.stages == [("retry", "timeout"), ("fallback", "timeout")]
+    assert room.told[0]["message"] == "first gave no sound for 0.05 s"
+    assert room.engines["first"].open == 0
+
+
+async def test_one_that_stalls_in_the_middle_is_given_up_there() -> None:
+    room = Room(Scripted("first", [".", "stall"]), Scripted("second"))
+    assert levels(await heard(room.turn())) == [1000, 2000, 3000, 4000]
+    assert room.told[0]["message"] == "first stopped in the middle of a sentence for 0.05 s"
+
+
+async def test_a_service_that_asks_to_wait_gets_a_moment_but_not_a_minute() -> None:
+    for wait_s, stages in ((0.01, [("retry", "rate_limited")]), (60.0, [("fallback", "rate_limited")])):
+        room = Room(Scripted("first", [failure("rate_limited", wait_s)]), Scripted("second"))
+        await heard(room.turn())
+        assert room.stages == stages
+
+
+async def test_an_engine_that_failed_rests_and_is_then_asked_again() -> None:
+    first = Scripted("first", [failure("unreachable")], [failure("unreachable")])
+    room = Room(first, Scripted("second"))
+    await heard(room.turn())
+    await heard(room.turn())
+    assert len(first.asked) == 2 and room.stages[-1] == ("fallback", "failed")
+    room.now = 31.0
+    room.told.clear()
+    await heard(room.turn())
+    assert len(first.asked) == 3 and not room.told
+
+
+async def test_a_voice_that_one_turn_misspelt_does_not_make_the_engine_rest() -> None:
+    first = Scripted("first", [failure("bad_request")])
+    room = Room(first, Scripted("second"))
+    await heard(room.turn(voice="nobody"))
+    await heard(room.turn())
+    assert len(first.asked) == 2
+
+
+async def test_when_no_engine_is_left_the_last_failure_is_raised() -> None:
+    settings = Settings(tts_fallback="")
+    room = Room(Scripted("first", [failure("unauthorized")]), settings=settings)
+    with pytest.raises(TTSError, match="espeak is not installed"):
+        await heard(room.turn())
+    assert [data["instead"] for data in room.told] == ["piper", "espeak"]
+
+
+async def test_sound_without_end_is_cut_and_the_engine_let_go() -> None:
+    endless = Scripted("first", ["."] * 10_000)
+    room = Room(endless, Scripted("second"))
+    pcm = await heard(room.turn(), "Short.")
+    assert 10 * RATE < len(pcm) < 15 * RATE
+    assert endless.open == 0 and not room.told
+
+
+@pytest.mark.parametrize("how", ["close", "cancel"])
+async def test_a_turn_that_is_aborted_leaves_no_request_open(how: str) -> None:
+    room = Room(Scripted("first", [".", "stall"]), Scripted("second"), settings=Settings())
+    async with aclosing(room.turn().speak(TEXT)) as chunks:
+        await anext(chunks)
+        if how == "cancel":
+            waiting = asyncio.ensure_future(anext(chunks))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+    assert room.engines["first"].open == 0
+
+
+def test_a_join_starts_where_the_sound_broke_off_and_comes_up_from_nothing() -> None:
+    sound = joined(20_000, np.full(1000, -20_000, np.int16), fade=200)
+    assert abs(int(sound[0]) - 20_000) < 300 and sound[199] == sound[200] == 0
+    assert np.abs(np.diff(sound.astype(int))).max() < 300
+    assert (sound[400:] == -20_000).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "chars", "rest"),
+    [
+        ("one two three", 0, "one two three"),
+        ("one two three", 5, "two three"),
+        ("one two three", 4, "two three"),
+        ("one two three", 99, "three"),
+        ("今天天气怎么样", 3, "气怎么样"),
+    ],
+)
+def test_the_rest_begins_with_the_word_that_was_being_said(text: str, chars: int, rest: str) -> None:
+    assert rest_of(text, chars) == rest
