@@ -13,7 +13,7 @@ from opentalking.store import ChooseVoice
 
 
 async def choose(request: web.Request, body: VoiceBody) -> SessionStatus:
-    """What is being said is said to its end in the voice that it began with. Of several choices, the last one counts."""
+    """The turn in progress keeps the voice that it began with. Of several choices, the last one counts."""
     session, store = await open_session_of(request), request.app[STORE]
     own = [worker for worker in await store.workers() if worker.worker == session.speech_worker]
     require_voice(own, body.tts_provider, body.tts_voice)

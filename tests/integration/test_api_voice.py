@@ -1,4 +1,4 @@
-"""Another voice for a live session: what is kept and passed on, what is refused, and that it is heard, also after a crash."""
+"""Another voice for a live session: kept, passed on or refused, and heard, also after a crash."""
 
 from __future__ import annotations
 
