@@ -104,8 +104,8 @@ export class VoicesView {
     this.onChange = onChange;
     this.audition = new Audition(byId("voices-sound"), onChange);
     this.panel = new Panel({ panel: "voices", pill: "voices-open", title: "voices-title", close: "voices-close" }, { onOpen: () => void this.#learn(), onClose: () => this.audition.stop() });
-    byId("voices-query").addEventListener("input", () => this.#fill());
-    byId("voices-language").addEventListener("change", () => this.#fill());
+    byId("voices-query").addEventListener("input", () => this.#look());
+    byId("voices-language").addEventListener("change", () => this.#look());
     byId("voices-groups").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#walk(event));
     byId("voices-groups").addEventListener("input", () => this.onChange());
   }
@@ -136,6 +136,11 @@ export class VoicesView {
     select.value = before;
     if (select.selectedIndex < 0) select.value = "";
     byId("voices-filter").hidden = this.#voices.length < SEARCH_FROM;
+  }
+
+  #look() {
+    this.#fill();
+    byId("voices-list").scrollTop = 0;
   }
 
   #fill() {
