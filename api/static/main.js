@@ -58,6 +58,7 @@ function render() {
   voiceView.render();
   latency.render(session.timing, session.witness.of(session.timing));
   const notice = voice.microphone.words ?? session.notice;
+  byId("notice").classList.toggle("mild", notice?.mild === true);
   setText(byId("notice"), notice ? `${notice.title} ${notice.hint}` : "");
 }
 

@@ -86,7 +86,7 @@ function rowOf({ provider, voice_id: voice, display_label: label, language = "" 
   const bare = label.trim().replace(new RegExp(`\\s*\\(${language}\\)$`), "");
   const name = bare.charAt(0).toUpperCase() + bare.slice(1);
   const spoken = languageName(language) || language;
-  const told = name.toLowerCase().startsWith((languageName(baseOf(language)) || spoken).toLowerCase());
+  const told = [languageName(baseOf(language)), spoken].some((one) => one && name.toLowerCase().includes(one.toLowerCase()));
   return { label: name, detail: told ? "" : spoken, language, choice: { provider, voice } };
 }
 
@@ -141,5 +141,5 @@ const FAILED = {
 /** @param {{provider: string, instead: string, code?: string}} fallback a `tts` event @returns {import("./words.js").Words} */
 export function explainFallback({ provider, instead, code = "" }) {
   const speaks = ["piper", "espeak"].includes(instead) ? `The offline voice (${engineName(instead)}) speaks.` : `${engineName(instead)} speaks.`;
-  return { title: `${engineName(provider)} ${FAILED[code] ?? "has failed"}.`, hint: speaks };
+  return { title: `${engineName(provider)} ${FAILED[code] ?? "has failed"}.`, hint: speaks, mild: true };
 }

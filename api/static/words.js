@@ -2,7 +2,7 @@
  * What went wrong, in words: a title that says what happened and a hint that says what to do, for each stable code.
  */
 
-/** @typedef {{title: string, hint: string}} Words */
+/** @typedef {{title: string, hint: string, mild?: boolean}} Words  `mild`: nothing is lost */
 
 /** @type {Record<string, [string, string]>} */
 const BY_CODE = {

@@ -83,6 +83,18 @@ async def test_a_preview_is_loaded_played_and_stopped(listener: Guest) -> None:
     assert await page.evaluate("document.getElementById('voices-sound').paused")
 
 
+async def test_a_service_that_does_not_answer_is_said_while_the_offline_voice_speaks(listener: Guest) -> None:
+    await listener.page.fill("#voices-query", "compatible")
+    async with listener.page.expect_response(lambda answer: answer.url.endswith("/voice") and answer.ok):
+        await listener.page.click("[data-engine=openai_compatible] .voice-choice")
+    await listener.page.click("#voices-close")
+    line = "And yet I speak."
+    await listener.say(line)
+    await listener.until_heard(line)
+    said = await listener.page.inner_text("#notice")
+    assert said == "OpenAI-compatible does not answer. The offline voice (Piper) speaks."
+
+
 async def test_the_voices_are_reached_used_and_left_by_the_keyboard(guest: Guest) -> None:
     page = guest.page
     await page.focus("#voices-open")

@@ -131,6 +131,7 @@ export class GalleryView {
     this.#renderStack(cards);
     if (!this.panel.isOpen) return;
     const trouble = this.#trouble ?? notice;
+    byId("gallery-trouble").classList.toggle("mild", trouble?.mild === true);
     setText(byId("gallery-trouble"), trouble ? `${trouble.title} ${trouble.hint}` : "");
     const list = byId("cards");
     for (const [id, view] of this.#views) {

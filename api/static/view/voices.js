@@ -209,6 +209,7 @@ export class VoicesView {
     const failed = failure && explain(failure);
     const trouble = this.#trouble ?? failed ?? notice;
     const whose = !this.#trouble && failed ? `${this.#heard}: ` : "";
+    byId("voices-trouble").classList.toggle("mild", trouble?.mild === true);
     setText(byId("voices-trouble"), trouble ? `${whose}${trouble.title} ${trouble.hint}` : "");
     for (const row of this.#rows) row.render(this.speaker.choice, this.audition);
   }
