@@ -138,8 +138,11 @@ const FAILED = {
   bad_request: "cannot speak this with the voice that was chosen",
 };
 
+/** Who failed, at the beginning of a sentence. @param {string} provider */
+const subject = (provider) => (provider === "openai_compatible" ? "The speech server" : engineName(provider));
+
 /** @param {{provider: string, instead: string, code?: string}} fallback a `tts` event @returns {import("./words.js").Words} */
 export function explainFallback({ provider, instead, code = "" }) {
   const speaks = ["piper", "espeak"].includes(instead) ? `The offline voice (${engineName(instead)}) speaks.` : `${engineName(instead)} speaks.`;
-  return { title: `${engineName(provider)} ${FAILED[code] ?? "has failed"}.`, hint: speaks, mild: true };
+  return { title: `${subject(provider)} ${FAILED[code] ?? "has failed"}.`, hint: speaks, mild: true };
 }

@@ -92,7 +92,7 @@ async def test_a_service_that_does_not_answer_is_said_while_the_offline_voice_sp
     await listener.say(line)
     await listener.until_heard(line)
     said = await listener.page.inner_text("#notice")
-    assert said == "OpenAI-compatible does not answer. The offline voice (Piper) speaks."
+    assert said == "The speech server does not answer. The offline voice (Piper) speaks."
 
 
 async def test_the_voices_are_reached_used_and_left_by_the_keyboard(guest: Guest) -> None:
