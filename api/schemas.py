@@ -42,6 +42,14 @@ class SwitchBody(msgspec.Struct, frozen=True, kw_only=True):
     model: Name | None = None
 
 
+class VoiceBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Another voice for a live session (ours); what is not named is the server's choice."""
+
+    tts_provider: Name | None = None
+    tts_voice: Name | None = None
+    tts_model: Name | None = None
+
+
 class SessionStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was done with a session. `generation` (ours) numbers the turn that begins, or the silence."""
 

@@ -136,6 +136,12 @@ class ConversationSession:
             return Wanted(command.tts_provider, command.tts_voice, command.tts_model)
         return Wanted(own, command.tts_voice or session.tts_voice, command.tts_model or session.tts_model)
 
+    async def choose_voice(self) -> None:
+        """The session's hash names another voice; turns that begin from now on are spoken by it. Raises StoreError."""
+        if (found := await self._store.get_session(self.session_id)) is not None:
+            chosen = {name: getattr(found, name) for name in ("tts_provider", "tts_voice", "tts_model")}
+            self.session = msgspec.structs.replace(self.session, **chosen)
+
     async def _ring_is_free(self) -> None:
         """Until the turn before, which is over, has let go of the ring: it takes one producer at a time."""
         if self._task is not None:

@@ -25,7 +25,7 @@ from opentalking.llm.base import LLMAdapter, LLMError
 from opentalking.llm.conversation import Entry
 from opentalking.llm.late import LateLLM
 from opentalking.slots import Utterance
-from opentalking.store import Chat, Command, Heard, Preview, Seen, Session, Speak, WindUp
+from opentalking.store import Chat, ChooseVoice, Command, Heard, Preview, Seen, Session, Speak, WindUp
 from workers.attention import Attention
 from workers.conversation import ConversationSession
 from workers.ear import Ear
@@ -169,6 +169,9 @@ class SpeechService:
         session = self.sessions.get(command.session_id)
         if session is not None and isinstance(command, WindUp):
             session.wind_up(command.generation)
+            return
+        if session is not None and isinstance(command, ChooseVoice):
+            await session.choose_voice()
             return
         if session is not None and isinstance(command, Seen):
             session.seen(command)

@@ -16,12 +16,14 @@ from api.routes import (
     seen,
     sessions,
     switching,
+    voice,
     webrtc,
 )
 
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
     *switching.ROUTES,
+    *voice.ROUTES,
     *conversation.ROUTES,
     *microphone.ROUTES,
     *webrtc.ROUTES,

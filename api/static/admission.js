@@ -20,13 +20,14 @@ export const isOver = (hash) => OVER.has(hash.state ?? "");
 /**
  * Creates a session; a server without workers has only just been started and is asked again.
  * @param {string} avatarId
+ * @param {() => import("./voices.js").Choice} speaker who is to speak, asked each time
  * @param {(error: api.ApiError) => void} onStarting called before each wait; throws to give up
  */
-export async function createWhenStarted(avatarId, onStarting) {
+export async function createWhenStarted(avatarId, speaker, onStarting) {
   const deadline = performance.now() + STARTED_WITHIN_MS;
   for (;;) {
     try {
-      return await api.createSession(avatarId);
+      return await api.createSession(avatarId, speaker());
     } catch (error) {
       if (!(error instanceof api.ApiError) || error.code !== "no_workers" || performance.now() > deadline) throw error;
       onStarting(error);

@@ -10,11 +10,13 @@ import { Composer } from "./view/composer.js";
 import { ConversationView } from "./view/conversation.js";
 import { GalleryView } from "./view/gallery.js";
 import { LatencyView } from "./view/latency.js";
+import { closePanel } from "./view/panel.js";
 import { Stage, stateOf } from "./view/stage.js";
 import { showToyNote } from "./view/toynote.js";
 import { UploadView } from "./view/upload.js";
 import { followViewport } from "./view/viewport.js";
 import { VoiceView } from "./view/voice.js";
+import { VoicesView } from "./view/voices.js";
 import { explain } from "./words.js";
 
 /** @type {api.Avatar[]} */
@@ -35,6 +37,7 @@ const composer = new Composer((kind, text) => {
 });
 const voiceView = new VoiceView(voice, connectIfOver);
 const gallery = new GalleryView({ onChoose: (id) => void pick(id), onChanged: () => learnTheFaces().catch(() => {}), upload: new UploadView((avatar) => void introduce(avatar)) });
+const voices = new VoicesView(session.speaker, { onChoose: (choice) => void session.speaker.choose(choice, session.id), onChange: schedule });
 
 function schedule() {
   if (scheduled) return;
@@ -50,10 +53,12 @@ function render() {
   if (session.phase === "live" && session.avatarId) chosen = session.avatarId;
   stage.render(avatars.find(({ id }) => id === chosen));
   gallery.render(cards(avatars, models, chosen, session.switching), session.notice);
+  voices.render(session.notice);
   conversation.render(session.conversation.turns);
   voiceView.render();
   latency.render(session.timing, session.witness.of(session.timing));
   const notice = voice.microphone.words ?? session.notice;
+  byId("notice").classList.toggle("mild", notice?.mild === true);
   setText(byId("notice"), notice ? `${notice.title} ${notice.hint}` : "");
 }
 
@@ -80,7 +85,7 @@ async function meet(id) {
 
 /** A face that is met for the first time is talked to, so the conversation is wanted. @param {string} id */
 function pick(id) {
-  if (isOver()) gallery.close(false);
+  if (isOver()) gallery.panel.close(false);
   void meet(id);
 }
 
@@ -152,8 +157,7 @@ async function open() {
 
 addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.isComposing) return;
-  if (gallery.isOpen) gallery.close();
-  else void session.interrupt();
+  if (!closePanel()) void session.interrupt();
 });
 addEventListener("pagehide", () => session.leave());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
@@ -170,6 +174,7 @@ Object.defineProperty(window, "opentalking", {
     get here() { return session.witness.of(session.timing); },
     get avatar() { return session.avatarId; },
     get voice() { return voice.mode; },
+    get speaker() { return { ...session.speaker.choice }; },
     get hearing() { return session.floor.hearing; },
     get turns() { return structuredClone(session.conversation.turns); },
   }),

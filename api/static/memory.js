@@ -1,11 +1,13 @@
 /**
- * What the page remembers: which session this tab is in, across reloads, and how this person likes to speak. A duplicated tab copies the storage: the lock keeps two pages from
- * pulling one session's video back and forth.
+ * What the page remembers: which session this tab is in, across reloads, how this person likes to speak, and which voice
+ * they like to hear. A duplicated tab copies the storage: the lock keeps two pages from pulling one session's video back
+ * and forth.
  */
 
 const KEY = "opentalking.session";
 const VOICE = "opentalking.voice"; // in the tab: whether the microphone is open; in the browser: the way preferred
 const DEVICE = "opentalking.microphone";
+const SPEAKER = "opentalking.speaker"; // whose voice the avatar has
 const CLAIM_PATIENCE_MS = 600; // a reloading page gives its lock up a moment after the new one has started
 
 /** @type {(() => void) | null} */
@@ -48,3 +50,18 @@ export const rememberVoiceIsOn = (on) => (on ? sessionStorage.setItem(VOICE, "on
 export const recallDevice = () => localStorage.getItem(DEVICE) ?? "";
 /** @param {string} id */
 export const rememberDevice = (id) => (id ? localStorage.setItem(DEVICE, id) : localStorage.removeItem(DEVICE));
+
+/** @returns {import("./voices.js").Choice} the server's choice, if nothing else was ever chosen */
+export function recallSpeaker() {
+  try {
+    const { provider, voice } = JSON.parse(localStorage.getItem(SPEAKER) ?? "{}");
+    if (typeof provider === "string" && typeof voice === "string") return { provider, voice };
+  } catch { // not what this page wrote
+    localStorage.removeItem(SPEAKER);
+  }
+  return { provider: "", voice: "" };
+}
+
+/** @param {import("./voices.js").Choice} choice */
+export const rememberSpeaker = ({ provider, voice }) =>
+  provider ? localStorage.setItem(SPEAKER, JSON.stringify({ provider, voice })) : localStorage.removeItem(SPEAKER);

@@ -19,7 +19,9 @@ import { EventFeed } from "./events.js";
 import { Floor } from "./floor.js";
 import * as memory from "./memory.js";
 import { Peer } from "./rtc.js";
+import { Speaker } from "./speaker.js";
 import { explain, explainEnd } from "./words.js";
+import { explainFallback } from "./voices.js";
 import { Witness } from "./witness.js";
 
 /** @typedef {"idle"|"creating"|"waiting"|"connecting"|"live"|"reconnecting"|"failed"|"ended"} Phase */
@@ -57,6 +59,10 @@ export class Session {
     this.onStream = onStream;
     this.witness = new Witness(video, () => this.#changed());
     this.floor = new Floor(() => this.#changed());
+    this.speaker = new Speaker(() => {
+      this.notice = null;
+      this.#changed();
+    }, (error, id) => this.#voiceRefused(error, id));
   }
 
   /** The person wants in; what it takes is still being found out. */
@@ -69,17 +75,32 @@ export class Session {
     this.avatarId = avatarId;
     const attempt = this.#begin("creating");
     await this.#guard(attempt, async () => {
-      const { session_id: id } = await createWhenStarted(avatarId, (error) => {
-        this.#still(attempt);
-        this.words = explain(error);
-        this.#changed();
-      });
+      const { id, asked } = await this.#create(avatarId, attempt);
       if (attempt !== this.#attempt) return void api.close(id).catch(() => {});
+      if (asked !== this.speaker.choice) void this.speaker.tell(id, asked); // chosen meanwhile
       memory.remember(id);
       await memory.claim(id);
       this.conversation.newSession();
       await this.#attach(id, attempt, 0);
     });
+  }
+
+  /** With the voice that is chosen, or the server's own if that is not to be had any more. @param {string} avatarId @param {number} attempt */
+  async #create(avatarId, attempt) {
+    for (;;) {
+      let asked = this.speaker.choice;
+      try {
+        const made = await createWhenStarted(avatarId, () => (asked = this.speaker.choice), (error) => {
+          this.#still(attempt);
+          this.words = explain(error);
+          this.#changed();
+        });
+        return { id: made.session_id, asked };
+      } catch (error) {
+        if (!this.speaker.forgetIfGone(/** @type {api.ApiError} */ (error), asked)) throw error;
+        this.notice = explain({ code: "voice_forgotten" });
+      }
+    }
   }
 
   /** The session this tab was in before a reload. @returns {Promise<string | null>} its avatar, or null when it is gone */
@@ -93,6 +114,7 @@ export class Session {
     }
     const attempt = this.#begin("waiting");
     this.avatarId = hash.avatar_id ?? "";
+    this.speaker.adopt(hash);
     this.conversation = this.conversation.unsent(); // the feed replays the rest
     void this.#guard(attempt, () => this.#attach(id, attempt, firstLiveGeneration(hash)));
     return this.avatarId;
@@ -145,6 +167,14 @@ export class Session {
       this.notice = explain(/** @type {api.ApiError} */ (error));
       this.#changed();
     }
+  }
+
+  /** The server does not give this conversation that voice. @param {api.ApiError} error @param {string} id */
+  #voiceRefused(error, id) {
+    if (id !== this.id) return;
+    if (api.isGone(error)) return this.#end(explain(error));
+    this.notice = explain(error);
+    this.#changed();
   }
 
   /** Resolves when this face is on screen, or is not going to be. @param {string} avatarId @returns {Promise<void>} */
@@ -285,6 +315,8 @@ export class Session {
     if (name === "session.avatar") {
       this.avatarId = data.avatar_id;
       if (this.switching === data.avatar_id) this.switching = "";
+    } else if (name === "tts" && data.stage === "fallback") {
+      this.notice = explainFallback(data);
     } else if (name === "listening") {
       clearTimeout(this.#unsaid);
       if (data.state === "listening") this.#unsaid = setTimeout(() => this.#nothingWasSaid(), RECOGNISED_WITHIN_MS);

@@ -2,7 +2,7 @@
  * What went wrong, in words: a title that says what happened and a hint that says what to do, for each stable code.
  */
 
-/** @typedef {{title: string, hint: string}} Words */
+/** @typedef {{title: string, hint: string, mild?: boolean}} Words  `mild`: nothing is lost */
 
 /** @type {Record<string, [string, string]>} */
 const BY_CODE = {
@@ -41,6 +41,14 @@ const BY_CODE = {
   too_large: ["The text is too long.", "Shorten it and send it again."],
   llm_failed: ["The language model gave no answer.", "Check OPENTALKING_LLM_BASE_URL, the model's name and its key in .env."],
   tts_failed: ["The voice failed.", "Check the speech provider and its key in .env, or use the offline voice."],
+  tts_unauthorized: ["The voice's service does not accept the key.", "Check that key in .env on the server, then run again."],
+  tts_timeout: ["The voice did not answer in time.", "Try it again, or choose another one."],
+  tts_unreachable: ["The voice's service does not answer.", "It needs the network. Try again, or choose an offline voice."],
+  tts_rate_limited: ["The voice's service takes no more requests just now.", "Wait a little, or choose another voice."],
+  tts_bad_request: ["This voice cannot speak that.", "Check its id, or choose another one."],
+  tts_broken: ["The voice's service sent what is no sound.", "Try again, or choose another voice."],
+  sound_blocked: ["The browser did not play the sound.", "Allow sound for this page, then try again."],
+  voice_forgotten: ["The voice you chose is not available any more.", "The server's own voice speaks. Choose another under Voice."],
   nothing_to_say: ["There was nothing to say aloud.", "The text held no words that a voice can speak."],
   render_failed: ["The face could not be drawn.", "Send it again; if it keeps failing, look at the inference worker's log."],
   open_failed: ["The avatar could not be loaded.", "Choose another one; the server's log says more (opentalking logs)."],

@@ -198,6 +198,12 @@ class ShowAvatar(msgspec.Struct, frozen=True, tag_field="cmd", tag="show_avatar"
     idle_clip: str
 
 
+class ChooseVoice(msgspec.Struct, frozen=True, tag_field="cmd", tag="choose_voice"):
+    """Speak with another voice from the next turn on: the session's hash says with which."""
+
+    session_id: str
+
+
 class WindUp(msgspec.Struct, frozen=True, tag_field="cmd", tag="wind_up"):
     """Another worker of the session is going: end this turn with the sentence that is being heard."""
 
@@ -226,7 +232,9 @@ class Preview(msgspec.Struct, frozen=True, tag_field="cmd", tag="preview"):
     tts_model: str = ""
 
 
-Command: TypeAlias = Open | Speak | Chat | Seen | Offer | SwitchAvatar | ShowAvatar | WindUp | Close | Preview
+Command: TypeAlias = (
+    Open | Speak | Chat | Seen | Offer | SwitchAvatar | ShowAvatar | ChooseVoice | WindUp | Close | Preview
+)
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -104,6 +104,11 @@ class Sessions(Events):
         fields = {name: str(value) for name, value in msgspec.structs.asdict(face).items() if name != "session_id"}
         return await self._update(face.session_id, *(part for pair in fields.items() for part in pair))
 
+    async def set_voice(self, session_id: str, provider: str, voice: str, model: str) -> bool:
+        """Who speaks the session's turns; empty: the server's choice. The caller then sends ChooseVoice."""
+        chosen = {"tts_provider": provider, "tts_voice": voice, "tts_model": model}
+        return await self._update(session_id, *(part for pair in chosen.items() for part in pair))
+
     async def keep_history(self, session_id: str, entries: Sequence[msgspec.Struct]) -> bool:
         """What was said and heard so far, for a speech worker that comes back. False once the session is over."""
         payload = msgspec.json.encode(entries).decode()

@@ -90,6 +90,11 @@ class TurnVoice:
                 wanted.provider, self._engines[0].provider, TTSError("it failed a moment ago", "failed")
             )
 
+    @property
+    def engine(self) -> Wanted:
+        """Whose turn it is to speak."""
+        return self._engines[0]
+
     async def speak(self, text: str) -> AsyncGenerator[AudioChunk, None]:
         """PCM of a fragment, all of one rate. Raises TTSError when no engine is left."""
         said = Said(text)

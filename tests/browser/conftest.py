@@ -25,10 +25,11 @@ MODULE_ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", 
 
 @pytest.fixture(scope="session")
 def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """One node with the real voice, language model and face, shared by every test that leaves it whole."""
+    """One node with the real voice, language model and face, shared by every test that leaves it whole. It is
+    set up for a speech server, too, which does not run."""
     cache: pytest.Cache | None = request.config.cache
     kept = cache.mkdir("opentalking-node") if cache is not None else tmp_path_factory.mktemp("models")
-    running = Node(cache=Path(kept))
+    running = Node(cache=Path(kept), OPENTALKING_TTS_OPENAI_BASE_URL="http://127.0.0.1:9/v1")
     asyncio.run(running.__aenter__())
     try:
         yield running

@@ -9,6 +9,7 @@
 import * as api from "../api.js";
 import { asSentence, explain } from "../words.js";
 import { byId, element, setText } from "./dom.js";
+import { Panel } from "./panel.js";
 
 const STACK = 3; // pictures on the pill
 
@@ -77,15 +78,13 @@ export class GalleryView {
   /** @type {Map<string, CardView>} */ #views = new Map();
   #stack = "";
   /** @type {import("../words.js").Words | null} */ #trouble = null;
-  isOpen = false;
 
   /** @param {{onChoose: (id: string) => void, onChanged: () => Promise<void>, upload: import("./upload.js").UploadView}} actions */
   constructor({ onChoose, onChanged, upload }) {
     this.onChoose = onChoose;
     this.onChanged = onChanged;
     this.upload = upload;
-    byId("faces").addEventListener("click", () => (this.isOpen ? this.close() : this.open()));
-    byId("gallery-close").addEventListener("click", () => this.close());
+    this.panel = new Panel({ panel: "gallery", pill: "faces", title: "gallery-title", close: "gallery-close" }, { onOpen: () => this.#opened() });
     byId("upload-open").addEventListener("click", () => this.#show(true));
     byId("choice").addEventListener("click", () => setText(byId("gallery-remark"), ""));
     byId("upload-back").addEventListener("click", () => this.#show(false));
@@ -95,33 +94,16 @@ export class GalleryView {
       if (!file) return;
       event.preventDefault();
       if (this.upload.busy) return;
-      this.open();
+      this.panel.open();
       this.#show(true);
       this.upload.take(file);
     });
   }
 
-  open() {
+  #opened() {
     this.#trouble = null;
-    this.#set(true);
     this.#show(this.upload.busy);
-    byId("gallery-title").focus({ preventScroll: true });
     void this.onChanged();
-  }
-
-  /** @param {boolean} [refocus] */
-  close(refocus = true) {
-    const held = byId("gallery").contains(document.activeElement);
-    this.#set(false);
-    if (refocus && held) byId("faces").focus();
-  }
-
-  /** @param {boolean} open */
-  #set(open) {
-    this.isOpen = open;
-    document.body.classList.toggle("choosing", open);
-    byId("gallery").hidden = !open;
-    byId("faces").setAttribute("aria-expanded", String(open));
   }
 
   /** @param {boolean} upload whether to show the form instead of the cards */
@@ -147,8 +129,9 @@ export class GalleryView {
     byId("faces").classList.toggle("switching", switching);
     setText(byId("faces-word"), switching ? "Changing…" : "Faces");
     this.#renderStack(cards);
-    if (!this.isOpen) return;
+    if (!this.panel.isOpen) return;
     const trouble = this.#trouble ?? notice;
+    byId("gallery-trouble").classList.toggle("mild", trouble?.mild === true);
     setText(byId("gallery-trouble"), trouble ? `${trouble.title} ${trouble.hint}` : "");
     const list = byId("cards");
     for (const [id, view] of this.#views) {
@@ -186,6 +169,6 @@ export class GalleryView {
       this.#views.delete(id);
     }
     await this.onChanged();
-    byId("gallery-title").focus({ preventScroll: true });
+    this.panel.focus();
   }
 }

@@ -71,7 +71,7 @@ class EspeakTTS:
             pass
 
     def voices(self) -> list[Voice]:
-        return list(_voices())
+        return [voice for voice, _ in _voices().values()]
 
     async def synthesize_stream(
         self, text: str, voice: str | None = None, model: str | None = None
@@ -108,11 +108,13 @@ def _speak(text: str, voice: str, hand_over: Callable[[Int16], None], aborted: t
         return int(aborted.is_set())  # 1 stops the synthesis
 
     callback = _Callback(take)
+    known = _voices().get(voice)  # most names will do as they are, but en-gb, for one, is a file called gmw/en
+    named = known[1] if known is not None else spoken_text(voice).encode()
     spoken = spoken_text(text).encode()
     with _LOCK:
         if aborted.is_set():
             return
-        if library.espeak_SetVoiceByName(spoken_text(voice).encode()) != _OK:
+        if library.espeak_SetVoiceByName(named) != _OK:
             raise TTSError(f"espeak has no voice {voice!r}; GET /voices?provider=espeak lists them")
         library.espeak_SetSynthCallback(callback)
         if library.espeak_Synth(spoken, len(spoken) + 1, 0, 1, 0, _UTF8 | _END_PAUSE, None, None) != _OK:
@@ -150,9 +152,10 @@ def _library() -> tuple[ctypes.CDLL, int]:
 
 
 @lru_cache(maxsize=1)
-def _voices() -> tuple[Voice, ...]:
+def _voices() -> dict[str, tuple[Voice, bytes]]:
+    """Language code -> the voice, and the file that espeak-ng has it in. Of two for one language, the first counts."""
     library, _ = _library()
-    voices = []
+    voices: dict[str, tuple[Voice, bytes]] = {}
     with _LOCK:
         listed = library.espeak_ListVoices(None)
         for index in range(1000):  # the list ends with a null pointer
@@ -160,5 +163,6 @@ def _voices() -> tuple[Voice, ...]:
                 break
             entry = listed[index].contents
             language = entry.languages[1:].decode("utf-8", "replace")
-            voices.append(Voice("espeak", language, entry.name.decode("utf-8", "replace"), language))
-    return tuple(voices)
+            voice = Voice("espeak", language, entry.name.decode("utf-8", "replace").strip(), language)
+            voices.setdefault(language, (voice, bytes(entry.identifier)))
+    return voices

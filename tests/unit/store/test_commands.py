@@ -8,7 +8,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from opentalking.store import Chat, Close, Command, Offer, Open, ShowAvatar, Speak, Store, SwitchAvatar
+from opentalking.store import Chat, ChooseVoice, Close, Command, Offer, Open, ShowAvatar, Speak, Store, SwitchAvatar
 from tests.unit.store.sessions import SID
 
 WORKER = "a:speech-1"
@@ -19,6 +19,7 @@ ALL: list[Command] = [
     Offer(SID, "r1", "v=0", "offer", 7.5),
     SwitchAvatar(SID, 1, "drawn", "portrait"),
     ShowAvatar(SID, 1, "drawn", "portrait", 512, 640, "/cache/drawn.i420"),
+    ChooseVoice(SID),
     Close(SID, "client"),
 ]
 

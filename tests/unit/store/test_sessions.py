@@ -211,6 +211,14 @@ async def test_faces_are_numbered_and_the_one_in_force_is_what_a_worker_opens(st
     assert (session.width, session.height, session.idle_clip) == (512, 640, "/cache/drawn.i420")
 
 
+async def test_a_voice_that_was_chosen_is_what_a_worker_opens_the_session_with(store: Store) -> None:
+    await store.create_session(new_session(tts_voice="joe", tts_model="m"))
+    assert await store.set_voice(SID, "espeak", "de", "")
+    session = await existing(store)
+    assert (session.tts_provider, session.tts_voice, session.tts_model) == ("espeak", "de", "")
+    assert not await store.set_voice("sess_0", "espeak", "de", "")
+
+
 async def test_a_session_that_is_not_there_has_no_face(store: Store) -> None:
     assert await store.ask_face(SID) == 0
     assert not await store.set_face(ShowAvatar(SID, 1, "drawn", "wax", 512, 640, ""))

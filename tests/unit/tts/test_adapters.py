@@ -103,3 +103,10 @@ async def test_every_voice_listed_names_its_engine(tts: TTSAdapter) -> None:
 async def test_an_unknown_voice_is_named_in_the_error(tts: TTSAdapter) -> None:
     with pytest.raises(TTSError, match="no voice 'nobody'"):
         await speak(tts, "Hello.", "nobody")
+
+
+async def test_every_voice_that_is_listed_speaks_and_is_listed_once(tts: TTSAdapter) -> None:
+    listed = [voice.voice_id for voice in tts.voices()]
+    assert len(set(listed)) == len(listed)
+    for voice in listed:
+        assert len((await speak(tts, "1, 2.", voice))[0]) > 0, voice

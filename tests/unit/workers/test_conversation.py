@@ -99,6 +99,35 @@ async def test_a_chat_interrupted_before_its_first_step_is_over_and_the_next_one
     pcm.close()
 
 
+async def test_another_voice_speaks_from_the_next_turn_on_and_the_one_in_progress_keeps_its_own(
+    store: Store, tmp_path: Path
+) -> None:
+    session = await conversation(store, tmp_path, EndlessLLM())
+    events = store.events(SID, ping_s=10)
+
+    async def spoken_by() -> tuple[int, str, str]:
+        while (event := await anext(events)) is None or event.data.get("stage") != "start":
+            pass
+        return event.data["generation"], event.data["provider"], event.data["voice"]
+
+    await store.set_voice(SID, "parrot", "polly", "")
+    await session.begin(chat(1), tone_chain(CONFIG))
+    assert await spoken_by() == (1, "tone", "")  # nobody told this process yet
+    await session.choose_voice()
+    assert await spoken_by() == (1, "tone", "")
+    session.raise_generation(2)
+    await session.begin(chat(3), tone_chain(CONFIG))
+    while (latest := await spoken_by())[0] == 1:
+        assert latest == (1, "tone", "")
+    assert latest == (3, "parrot", "polly")
+    await session.begin(Chat(SID, 4, "Hello?", time.time(), tts_provider="tone", tts_voice="high"), tone_chain(CONFIG))
+    while (latest := await spoken_by())[0] == 3:
+        pass
+    assert latest == (4, "tone", "high")  # what a turn itself names is stronger
+    await session.close()
+    await events.aclose()
+
+
 async def test_a_session_that_ends_in_mid_speech_is_not_looked_at_any_more(store: Store, tmp_path: Path) -> None:
     unforeseen: list[dict[str, object]] = []
     loop = asyncio.get_running_loop()
