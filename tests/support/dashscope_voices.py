@@ -60,7 +60,7 @@ class DashScopeVoices(VoiceServer):
             ):
                 break
         self.requests[-1]["text"] = text
-        sound = encoded(text, self.requests[-1]["format"], int(self.requests[-1]["sample_rate"]))
+        sound = encoded(text, self.requests[-1]["format"], fault.rate or int(self.requests[-1]["sample_rate"]))
         await until_closed(socket, self._speak(socket, task, sound, fault))
 
     async def _speak(self, socket: web.WebSocketResponse, task: dict[str, Any], sound: bytes, fault: Fault) -> None:

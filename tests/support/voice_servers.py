@@ -42,6 +42,7 @@ class Fault:
     truncate: bool = False  # end as if all was well after `parts`
     garbage: bool = False  # what comes is no sound
     endless: bool = False
+    rate: int = 0  # Hz, another than was asked for, in a format that says so itself
     parts: int = 0
 
 
@@ -192,7 +193,7 @@ class OpenAISpeech(VoiceServer):
         fault = self.asked(body)
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             fault = Fault(status=401)
-        return await self.answer(request, encoded(body["input"], body["response_format"], 24_000), fault)
+        return await self.answer(request, encoded(body["input"], body["response_format"], fault.rate or 24_000), fault)
 
 
 class ElevenLabs(VoiceServer):
@@ -207,7 +208,7 @@ class ElevenLabs(VoiceServer):
         fault = self.asked({**body, **request.query, "voice": request.match_info["voice"]})
         if request.headers.get("xi-api-key") != KEY:
             fault = Fault(status=401)
-        return await self.answer(request, self._encoded(body["text"], request), fault)
+        return await self.answer(request, self._encoded(body["text"], request, fault), fault)
 
     async def _input(self, request: web.Request) -> web.StreamResponse:
         fault = self.asked({**request.query, "voice": request.match_info["voice"]})
@@ -225,7 +226,7 @@ class ElevenLabs(VoiceServer):
                 break
         self.requests[-1]["text"] = said.strip()
         try:
-            await until_closed(socket, self._answer(socket, self._encoded(said, request), fault))
+            await until_closed(socket, self._answer(socket, self._encoded(said, request, fault), fault))
         except Aborted:
             cut(request)
         return socket
@@ -239,9 +240,9 @@ class ElevenLabs(VoiceServer):
             await socket.send_json({"audio": None, "isFinal": True})
 
     @staticmethod
-    def _encoded(text: str, request: web.Request) -> bytes:
+    def _encoded(text: str, request: web.Request, fault: Fault) -> bytes:
         kind, rate, *_ = request.query["output_format"].split("_")
-        return encoded(text, kind, int(rate))
+        return encoded(text, kind, fault.rate or int(rate))
 
 
 class Edge(VoiceServer):
@@ -279,7 +280,7 @@ class Edge(VoiceServer):
         await socket.send_str("X-RequestId:1\r\nContent-Type:application/json\r\nPath:turn.start\r\n\r\n{}")
         if "nobody" not in voice.lower():
             head = b"X-RequestId:1\r\nContent-Type:audio/mpeg\r\nX-StreamId:1\r\nPath:audio\r\n"
-            async with aclosing(self.sound(encoded(text, "mp3", 24_000), fault)) as pieces:
+            async with aclosing(self.sound(encoded(text, "mp3", fault.rate or 24_000), fault)) as pieces:
                 async for piece in pieces:
                     await socket.send_bytes(len(head).to_bytes(2, "big") + head + piece)
             if fault.truncate:

@@ -244,6 +244,25 @@ async def test_who_stops_listening_ends_the_request(service: Service, how: str) 
     assert len((await service.speak())[0])  # and the next one is heard
 
 
+@pytest.mark.parametrize(
+    "service",
+    [
+        case
+        for case in CASES
+        if {"wav", "mp3", "mp3_44100_128"} & {"mp3" if case.provider == "edge" else "", *case.settings.values()}
+    ],
+    indirect=True,
+    ids=str,
+)
+async def test_sound_of_another_rate_than_was_asked_for_is_heard_at_its_own_pitch_and_length(service: Service) -> None:
+    service.server.faults = [Fault(rate=16_000)]
+    pcm, rate = await service.speak()
+    assert rate == 16_000
+    assert abs(len(pcm) / rate - len(TEXT) * MS_PER_CHARACTER / 1000) < 0.15
+    middle = pcm[rate // 2 : rate // 2 + rate].astype(float)
+    assert abs(np.abs(np.fft.rfft(middle * np.hanning(len(middle)))).argmax() - 440) < 3
+
+
 @one_each
 async def test_sound_that_drips_in_is_heard_whole(service: Service) -> None:
     whole, _ = await service.speak()
