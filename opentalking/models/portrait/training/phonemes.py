@@ -1,8 +1,9 @@
 """Which viseme a phoneme is: one table for IPA (espeak-ng, Piper), one for CMU phones (flite, PocketSphinx).
 
-Both say the same of the same sound, so that voices of different engines do not teach the net two answers. ə, ʌ and æ
-are one mouth, as they are in Microsoft's table of visemes: CMU's dictionary writes ə and ʌ alike, so that recordings
-which are aligned by it do not tell them apart.
+Both say the same of the same sound, so that voices of different engines do not teach the net two answers. ə is half as
+open as ʌ and æ, so it is another mouth, though Microsoft's table of visemes has them together: a jaw that falls wide at
+every unstressed syllable follows the phonemes worse (docs/visemes.md). CMU's dictionary writes ə and ʌ alike, so that
+recordings which are aligned by it do not tell them apart.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ _IPA_SETS = {
     "SS": "sz",
     "nn": "nlɫɲʎɭɳʟɬɮ",
     "RR": "ɹrʁʀɻɚɝɜɞ˞",
-    "aa": "aɑɐæʌɶəäã",
-    "E": "eɛεɤɘẽ",
+    "aa": "aɑɐæʌɶäã",
+    "E": "eɛεɤɘəẽ",
     "I": "iɪjɨᵻʝɯĩ",
     "O": "oɔɒõ",
     "U": "uʊwʉyʏøœɥʍɵũ",
@@ -38,8 +39,8 @@ _CMU_SETS = {
     "SS": "s z",
     "nn": "n l el en nx",
     "RR": "r er axr",
-    "aa": "aa ae ah ax",
-    "E": "eh",
+    "aa": "aa ae ah",
+    "E": "eh ax",
     "I": "ih iy ix y",
     "O": "ao",
     "U": "uh uw w",

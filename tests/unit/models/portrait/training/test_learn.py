@@ -79,6 +79,6 @@ def test_the_shipped_weights_hear_recorded_people() -> None:
     clips = [clip(speech) for speech in recordings(SPEECH)]
     found = score(hearing(VisemeNet.load()), clips)
     assert found.accuracy >= 0.60
-    assert found.jaw >= 0.70 and found.jaw >= loudness_jaw(clips) + 0.2
-    assert found.wide >= 0.70 and found.round >= 0.6
-    assert found.closures >= 0.80 and found.false <= 0.4
+    assert found.jaw >= 0.78 and found.jaw >= loudness_jaw(clips) + 0.25
+    assert found.wide >= 0.78 and found.round >= 0.65
+    assert found.closures >= 0.65 and found.false <= 0.2  # 21 of 30; of the prompts' hundreds, 0.79: docs/visemes.md
