@@ -29,6 +29,7 @@ _CHUNK_MS = 60
 _DEFAULT_VOICE = "en-us"
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 _LOCK = threading.Lock()
+_LOADING = threading.Lock()
 
 
 class _VoiceStruct(ctypes.Structure):
@@ -121,9 +122,14 @@ def _speak(text: str, voice: str, hand_over: Callable[[Int16], None], aborted: t
             raise TTSError("espeak could not speak the text")
 
 
-@lru_cache(maxsize=1)
 def _library() -> tuple[ctypes.CDLL, int]:
-    """The loaded library and its sample rate in Hz."""
+    """The loaded library and its sample rate in Hz. One thread at a time: initialised twice at once, it crashes."""
+    with _LOADING:
+        return _loaded()
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> tuple[ctypes.CDLL, int]:
     try:
         import espeakng_loader
     except ImportError as error:
