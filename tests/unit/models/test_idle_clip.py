@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from opentalking.avatars.bundle import PACKAGED
+from opentalking.models import idle_clip
 from opentalking.models.idle_clip import clip_path, is_rendered, prepare_avatar
 from opentalking.rtc.idle import map_clip
 from tests.support.mirror import DARK, MirrorAdapter
@@ -35,3 +37,11 @@ def test_another_picture_has_another_clip(tmp_path: Path) -> None:
     before = clip_path(tmp_path, MirrorAdapter(), bundle)
     (bundle / "preview.png").write_bytes(b"another")
     assert clip_path(tmp_path, MirrorAdapter(), bundle) != before
+
+
+def test_another_way_to_draw_has_another_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = clip_path(tmp_path, MirrorAdapter(), PACKAGED / "presenter")
+    changed = tmp_path / "planes.py"
+    changed.write_text("# drawn otherwise")
+    monkeypatch.setattr(idle_clip, "_SHARED", changed)
+    assert clip_path(tmp_path, MirrorAdapter(), PACKAGED / "presenter") != before
