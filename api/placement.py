@@ -61,6 +61,12 @@ def serves(worker: WorkerBeat, model: str) -> bool:
     return not worker.info.get("models") or bool(_told(worker, model).get("connected"))
 
 
+def is_full(worker: WorkerBeat, own: Iterable[Session], model: str) -> bool:
+    """Whether as many of the worker's own sessions use a model as it was measured to serve there."""
+    limit = _limit(worker, model)
+    return limit is not None and sum(session.model == model for session in own) >= limit
+
+
 def _limit(worker: WorkerBeat, model: str) -> int | None:
     """How many sessions of a model this worker was measured to serve; None if there is no such limit."""
     limit = _told(worker, model).get("max_sessions")
@@ -88,9 +94,7 @@ def _least_busy(workers: Iterable[WorkerBeat], sessions: Sequence[Session], mode
     busy: dict[str, int] = {}
     for worker in workers:
         own = [session for session in sessions if worker.worker in session.workers]
-        limit = _limit(worker, model)
-        full = limit is not None and sum(session.model == model for session in own) >= limit
-        if len(own) < worker.capacity and not full:
+        if len(own) < worker.capacity and not is_full(worker, own, model):
             busy[worker.worker] = len(own)
     return min(busy, key=lambda name: (busy[name], name), default=None)
 

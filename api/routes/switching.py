@@ -8,6 +8,7 @@ from aiohttp import web
 from api.context import SETTINGS, STORE, open_session_of
 from api.errors import ApiError, session_not_found
 from api.offers import require_model
+from api.placement import RETRY_AFTER_S, is_full
 from api.route import Route
 from api.routes.conversation import require_staying
 from api.routes.sessions import bundle_of
@@ -25,6 +26,11 @@ async def switch(request: web.Request, body: SwitchBody) -> SessionStatus:
     model = body.model or settings.default_model or bundle.manifest.model_type
     own = [worker for worker in await store.workers() if worker.worker == session.inference_worker]
     require_model(own, model, settings)
+    if model != session.model:
+        others = [one for one in await store.list_sessions() if one.inference_worker == session.inference_worker]
+        if any(is_full(worker, others, model) for worker in own):
+            detail = f"as many sessions as {model} was measured to serve there use it; ask again later"
+            raise ApiError(503, "at_capacity", detail, {"Retry-After": str(RETRY_AFTER_S)})
     face = await store.ask_face(session.session_id)
     if not face:
         raise session_not_found(session.session_id)

@@ -52,6 +52,18 @@ async def test_a_model_that_the_sessions_worker_does_not_serve_is_refused_with_t
     assert "melted" in problem["detail"]
 
 
+async def test_a_model_that_serves_as_many_sessions_as_it_can_gets_no_more_by_switching(api: Api) -> None:
+    plain = {"id": "portrait", "connected": True}
+    full = {"id": "wav2lip", "backend": "local", "connected": True, "max_sessions": 1}
+    await api.store.beat(beat("a", "inference", info={"models": [plain, full]}), LIVES_S)
+    first = await api.new_session(ready=True, model="wav2lip")
+    second = await api.new_session(ready=True)
+    body = {"avatar_id": "drawn", "model": "wav2lip"}
+    status, answer = await api.post(f"/sessions/{second}/avatar", body)
+    assert (status, answer["code"]) == (503, "at_capacity")
+    assert (await api.post(f"/sessions/{first}/avatar", body))[0] == 200  # it has its place already
+
+
 async def test_a_session_that_is_not_there_not_ready_or_over_has_no_other_face(api: Api) -> None:
     body = {"avatar_id": "drawn"}
     assert (await api.post("/sessions/sess_0/avatar", body))[0] == 404
