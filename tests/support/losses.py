@@ -107,20 +107,24 @@ class _Moved(asyncio.DatagramProtocol):
 
 
 class Arrivals:
-    """What arrives before any of it is decoded: sequence numbers of sound, time stamps (90 kHz) of H.264 keyframes."""
+    """What arrives before any of it is decoded: sequence numbers of sound, time stamps (90 kHz) of H.264 keyframes.
+
+    A packet sent again (RFC 4588) begins with its old sequence number, which is no part of the picture."""
 
     def __init__(self, receiver: Receiver) -> None:
         self.sound: set[int] = set()
         self.keyframes: set[int] = set()
+        self._repeats: dict[int, int] = {}  # SSRC of repetitions -> of what they repeat
         for rtp in receiver.connection.getReceivers():
             note = self._note_sound if rtp.track.kind == "audio" else self._note_picture
+            self._repeats |= rtp._RTCRtpReceiver__rtx_ssrc
             rtp._handle_rtp_packet = _after(note, rtp._handle_rtp_packet)
 
     def _note_sound(self, packet: RtpPacket) -> None:
         self.sound.add(packet.sequence_number)
 
     def _note_picture(self, packet: RtpPacket) -> None:
-        if _is_idr(packet.payload):
+        if _is_idr(packet.payload[2:] if packet.ssrc in self._repeats else packet.payload):
             self.keyframes.add(packet.timestamp)
 
 
