@@ -6,7 +6,6 @@ The README's table is generated from this file (`opentalking settings --markdown
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -17,17 +16,16 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
-PREFIX = "OPENTALKING_"
+from opentalking.environment import PREFIX as PREFIX
+from opentalking.environment import SettingsError as SettingsError
+from opentalking.environment import env_name as env_name
+from opentalking.environment import merged_environ
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=256)]
 Millis = Annotated[int, Meta(ge=0, le=600_000)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-
-
-class SettingsError(ValueError):
-    """A setting has a value that cannot be used; the message names it."""
 
 
 def _doc(text: str) -> Any:
@@ -387,38 +385,9 @@ _OF_PROCESSES = frozenset(
 )
 
 
-def env_name(field: str) -> str:
-    return PREFIX + field.upper()
-
-
 def env_names(field: str) -> list[str]:
     """Every variable that a setting is read from, ours first."""
     return [env_name(field), *(PREFIX + name for name in OTHER_NAMES.get(field, ()))]
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines; `#` comments, optional `export`, optional quotes. A missing file is empty."""
-    values: dict[str, str] = {}
-    if not path.is_file():
-        return values
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        text = line.strip().removeprefix("export ").strip()
-        if not text or text.startswith("#"):
-            continue
-        key, separator, value = text.partition("=")
-        if not separator:
-            raise SettingsError(f"{path}:{number}: expected KEY=VALUE")
-        value = value.strip()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        values[key.strip()] = value
-    return values
-
-
-def merged_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What settings are read from: the process's environment over `.env`."""
-    process = dict(os.environ if environ is None else environ)
-    return {**read_env_file(Path(process.get("OPENTALKING_ENV_FILE", ".env"))), **process}
 
 
 def load_settings(environ: dict[str, str] | None = None) -> Settings:

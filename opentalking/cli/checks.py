@@ -36,7 +36,10 @@ _DISK_WARN_MB = 500
 _COLLECTOR_TIMEOUT_S = 2.0
 _MINIMUM_PYTHON = (3, 11)
 
-CORE = "aiohttp aiortc av cv2 msgspec numpy onnxruntime openai prometheus_client psutil redis scipy supervisor uvloop"
+CORE = (
+    "aiohttp aiortc av cv2 dotenv msgspec numpy onnxruntime openai prometheus_client psutil redis scipy supervisor"
+    " uvloop"
+)
 DEV = "hypothesis mypy opentelemetry playwright pytest pytest_asyncio ruff torch"
 OFFLINE_PIP = "pip install 'opentalking[offline]'"
 _IMPORT_ALL = """

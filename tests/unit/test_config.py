@@ -15,7 +15,6 @@ from opentalking.config import (
     SettingsError,
     env_name,
     load_settings,
-    read_env_file,
     settings_table,
     unknown_names,
 )
@@ -62,44 +61,6 @@ def test_an_empty_value_means_the_default(env_file: Path) -> None:
     env_file.write_text("OPENTALKING_API_PORT=8100\nOPENTALKING_LLM_MODEL=\n")
     loaded = load(env_file, OPENTALKING_API_PORT="", OPENTALKING_NODE="")
     assert (loaded.api_port, loaded.llm_model, loaded.node) == (8000, "smollm2", socket.gethostname())
-
-
-def test_the_env_file_is_read_line_by_line(env_file: Path) -> None:
-    env_file.write_text(
-        "# a comment\n"
-        "\n"
-        "A=1\n"
-        "  export B = two words  \n"
-        "C='single # no comment'\n"
-        'D="double"\n'
-        "E=a=b=c\n"
-        "F=\n"
-        "G='unbalanced\"\n"
-        "H=naïve 你好\n"
-        "A=2\n",
-        encoding="utf-8",
-    )
-    assert read_env_file(env_file) == {
-        "A": "2",
-        "B": "two words",
-        "C": "single # no comment",
-        "D": "double",
-        "E": "a=b=c",
-        "F": "",
-        "G": "'unbalanced\"",
-        "H": "naïve 你好",
-    }
-
-
-def test_a_file_that_is_missing_is_empty(tmp_path: Path) -> None:
-    assert read_env_file(tmp_path / "none") == {}
-    assert read_env_file(tmp_path) == {}
-
-
-def test_a_line_without_a_value_is_named(env_file: Path) -> None:
-    env_file.write_text("A=1\n\nB\n")
-    with pytest.raises(SettingsError, match=f"^{re.escape(str(env_file))}:3: expected KEY=VALUE$"):
-        read_env_file(env_file)
 
 
 @pytest.mark.parametrize(

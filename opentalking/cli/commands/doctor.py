@@ -9,7 +9,8 @@ import msgspec
 
 from opentalking.cli.checks import Check, everything, names
 from opentalking.cli.services import services
-from opentalking.config import load_settings, merged_environ
+from opentalking.config import load_settings
+from opentalking.environment import merged_environ
 
 _COLOURS = {"ok": "\033[32m", "warn": "\033[33m", "fail": "\033[31m"}
 

@@ -10,7 +10,8 @@ from opentalking.cli.commands import logs, redis, settings, status
 from opentalking.cli.instance import Instance
 from opentalking.cli.main import main
 from opentalking.cli.plan import checkout
-from opentalking.config import load_settings, read_env_file, settings_table
+from opentalking.config import load_settings, settings_table
+from opentalking.environment import read_env_file
 
 
 def test_a_wrong_setting_is_told_by_name_and_ends_with_2(monkeypatch, capsys):
