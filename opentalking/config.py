@@ -1,13 +1,14 @@
 """Every OPENTALKING_* setting, typed, in one place, read once, from the environment and `.env` alike.
 
 Precedence: process environment, then `.env` (path in OPENTALKING_ENV_FILE, default `./.env`), then the default here.
+Under whichever of its names a setting is told (opentalking/original.py), the process goes before the file.
 The README's table is generated from this file (`opentalking settings --markdown`).
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,8 @@ from msgspec import Meta
 from opentalking.environment import PREFIX as PREFIX
 from opentalking.environment import SettingsError as SettingsError
 from opentalking.environment import env_name as env_name
-from opentalking.environment import merged_environ
+from opentalking.environment import environ_and_file, told
+from opentalking.original import env_names
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=256)]
@@ -356,18 +358,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.run_dir).resolve() / "cache"
 
 
-# Names under which the original knows the same; without the prefix. Ours comes first if both are set.
-OTHER_NAMES: dict[str, tuple[str, ...]] = {
-    "tts_provider": ("TTS_DEFAULT_PROVIDER",),
-    "stt_provider": ("STT_DEFAULT_PROVIDER",),
-    "stt_base_url": ("STT_OPENAI_BASE_URL",),
-    "stt_api_key": ("STT_OPENAI_API_KEY",),
-    "stt_model": ("STT_OPENAI_MODEL",),
-    "dashscope_api_key": ("TTS_DASHSCOPE_API_KEY", "STT_DASHSCOPE_API_KEY"),
-    "first_fragment_min_chars": ("CHAT_FIRST_SENT_MIN_CHARS",),
-}
-
-
 # what `opentalking up` tells its processes, and where settings are read from
 _OF_PROCESSES = frozenset(
     PREFIX + name
@@ -385,20 +375,14 @@ _OF_PROCESSES = frozenset(
 )
 
 
-def env_names(field: str) -> list[str]:
-    """Every variable that a setting is read from, ours first."""
-    return [env_name(field), *(PREFIX + name for name in OTHER_NAMES.get(field, ()))]
-
-
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
     """Read all settings. Raises SettingsError naming the variable and what is wrong with it."""
-    merged = merged_environ(environ)
+    sources = environ_and_file(environ)
     values: dict[str, Any] = {}
     hints = get_type_hints(Settings, include_extras=True)
     for field in msgspec.structs.fields(Settings):
-        name = next((name for name in env_names(field.name) if name in merged), env_name(field.name))
-        raw = merged.get(name)
-        if raw is None or (raw == "" and field.default != ""):
+        name, raw = told(env_names(field.name), sources)
+        if not raw and (not name or field.default != ""):
             continue
         try:
             values[field.name] = msgspec.convert(raw, hints[field.name], strict=False)
@@ -409,7 +393,7 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
     return Settings(**values)
 
 
-def unknown_names(environ: Mapping[str, str]) -> dict[str, str]:
+def unknown_names(environ: Iterable[str]) -> dict[str, str]:
     """OPENTALKING_* variables that are no setting, each with the setting that may be meant, or nothing."""
     known = [name for field in msgspec.structs.fields(Settings) for name in env_names(field.name)]
     strange = [name for name in environ if name.startswith(PREFIX) and name not in known and name not in _OF_PROCESSES]

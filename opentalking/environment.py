@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -37,10 +37,22 @@ def read_env_file(path: Path) -> dict[str, str]:
     return values
 
 
-def merged_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What settings are read from: the process's environment over `.env`."""
-    process = dict(os.environ if environ is None else environ)
-    return {**read_env_file(Path(process.get("OPENTALKING_ENV_FILE", ".env"))), **process}
+def environ_and_file(environ: Mapping[str, str] | None = None) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What settings are read from: the process's environment, and `.env`, over which it goes. Raises SettingsError."""
+    process = os.environ if environ is None else environ
+    return process, read_env_file(Path(process.get("OPENTALKING_ENV_FILE", ".env")))
+
+
+def told(names: Sequence[str], sources: Iterable[Mapping[str, str]]) -> tuple[str, str]:
+    """(name, value) that holds of a setting with these names; two empty strings if no source has any.
+
+    The first source that has one of the names decides. Of several in it, the first that is not empty counts.
+    """
+    for source in sources:
+        there = [(name, source[name].strip()) for name in names if name in source]
+        if there:
+            return next((one for one in there if one[1]), there[0])
+    return "", ""
 
 
 def _text_of(path: Path) -> str:

@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -219,7 +219,7 @@ def shared_memory(folder: Path) -> Check:
     return Check("shared memory", level, f"only {free} MB free in {folder}: room for few sessions or none", mend)
 
 
-def names(environ: Mapping[str, str]) -> Check:
+def names(environ: Iterable[str]) -> Check:
     """Variables that look like settings and are none: most often a slip of the pen."""
     strange = unknown_names(environ)
     if not strange:

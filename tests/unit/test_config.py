@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from opentalking.config import (
-    OTHER_NAMES,
     Settings,
     SettingsError,
     env_name,
@@ -18,6 +17,7 @@ from opentalking.config import (
     settings_table,
     unknown_names,
 )
+from opentalking.original import OTHER_NAMES
 
 
 @pytest.fixture
@@ -126,6 +126,24 @@ def test_the_originals_names_are_understood_and_ours_come_first(env_file: Path) 
     assert load(env_file, **both).tts_provider == "espeak"
     with pytest.raises(SettingsError, match="OPENTALKING_CHAT_FIRST_SENT_MIN_CHARS='few'"):
         load(env_file, OPENTALKING_CHAT_FIRST_SENT_MIN_CHARS="few")
+
+
+def test_of_the_names_of_a_setting_the_process_goes_before_the_file_whichever_it_uses(env_file: Path) -> None:
+    env_file.write_text("OPENTALKING_TTS_PROVIDER=espeak\nOPENTALKING_STT_OPENAI_MODEL=from-file\n")
+    loaded = load(env_file, OPENTALKING_TTS_DEFAULT_PROVIDER="edge", OPENTALKING_STT_MODEL="from-process")
+    assert (loaded.tts_provider, loaded.stt_model) == ("edge", "from-process")
+
+
+def test_an_empty_name_does_not_hide_another_of_the_same_source(env_file: Path) -> None:
+    env_file.write_text("OPENTALKING_TTS_PROVIDER=\nOPENTALKING_TTS_DEFAULT_PROVIDER=espeak\n")
+    assert load(env_file).tts_provider == "espeak"
+    told = {"OPENTALKING_TTS_PROVIDER": "", "OPENTALKING_TTS_DEFAULT_PROVIDER": "edge"}
+    assert load(env_file, **told).tts_provider == "edge"
+    assert load(env_file, OPENTALKING_TTS_PROVIDER="").tts_provider == "piper"  # empty means the default, as ever
+
+
+def test_a_line_break_after_a_value_is_none_of_it(env_file: Path) -> None:
+    assert load(env_file, OPENTALKING_LLM_API_KEY="sk-1\n").llm_api_key == "sk-1"
 
 
 def test_another_name_belongs_to_one_setting_and_is_no_setting_itself() -> None:
