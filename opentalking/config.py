@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from opentalking.addresses import SCHEMES, complaint, shown
 from opentalking.environment import PREFIX as PREFIX
 from opentalking.environment import SettingsError as SettingsError
 from opentalking.environment import env_name as env_name
@@ -388,6 +389,8 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
             values[field.name] = msgspec.convert(raw, hints[field.name], strict=False)
         except msgspec.ValidationError as error:
             raise SettingsError(f"{name}={raw!r}: {error}") from None
+        if raw and field.name in SCHEMES and (wrong := complaint(raw, SCHEMES[field.name])):
+            raise SettingsError(f"{name}={shown(raw)!r}: {wrong}")
     values.setdefault("node", "")
     values["node"] = values["node"] or socket.gethostname()
     return Settings(**values)
