@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
-from opentalking.cli.checks import Check
+from opentalking.cli.check import Check
 from opentalking.config import Settings
 from opentalking.tts.policy import OFFLINE
 from opentalking.tts.registry import available

@@ -8,7 +8,9 @@ from itertools import chain
 
 import msgspec
 
-from opentalking.cli.checks import Check, everything, names
+from opentalking.cli.check import Check
+from opentalking.cli.checks import everything
+from opentalking.cli.chosen import names
 from opentalking.cli.services import services
 from opentalking.config import load_settings
 from opentalking.environment import environ_and_file
