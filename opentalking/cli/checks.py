@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from opentalking.addresses import ice_shown
+from opentalking.addresses import ice_shown, shown
 from opentalking.cli import control, ports
 from opentalking.cli.check import Check
 from opentalking.cli.chosen import OFFLINE_PIP, chosen
@@ -203,7 +203,7 @@ def redis_service(settings: Settings) -> Check:
         return Check("redis", "ok", "embedded")
     if trouble := control.redis_trouble(settings.redis_url):
         return Check("redis", "fail", trouble, "start it, or correct or unset OPENTALKING_REDIS_URL")
-    return Check("redis", "ok", f"answers at {urlsplit(settings.redis_url).hostname}")
+    return Check("redis", "ok", f"answers at {shown(settings.redis_url)}")
 
 
 def collector(settings: Settings) -> Check:
@@ -212,14 +212,15 @@ def collector(settings: Settings) -> Check:
         return Check("traces", "ok", "kept here; OPENTALKING_OTLP_ENDPOINT sends them to a collector")
     if importlib.util.find_spec("opentelemetry") is None or importlib.util.find_spec("opentelemetry.sdk") is None:
         return Check("traces", "warn", "opentelemetry-sdk is not installed", "pip install 'opentalking[otel]'")
-    parts = urlsplit(settings.otlp_endpoint)
+    place = shown(settings.otlp_endpoint)
     try:
+        parts = urlsplit(settings.otlp_endpoint)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         socket.create_connection((parts.hostname or "", port), _COLLECTOR_TIMEOUT_S).close()
     except (OSError, ValueError) as error:
         mend = "start it, or correct or unset OPENTALKING_OTLP_ENDPOINT"
-        return Check("traces", "warn", f"{settings.otlp_endpoint}: {error}", mend)
-    return Check("traces", "ok", f"{settings.otlp_endpoint} accepts connections")
+        return Check("traces", "warn", f"{place}: {error}", mend)
+    return Check("traces", "ok", f"{place} accepts connections")
 
 
 def udp_loopback(settings: Settings) -> Check:
