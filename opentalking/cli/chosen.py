@@ -30,7 +30,7 @@ def chosen(settings: Settings) -> list[Check]:
 def voice(settings: Settings) -> Check:
     """The configured voice engine and its voice, or the engine that would speak in its place."""
     wanted = settings.tts_provider
-    mend = "mend that, or choose another OPENTALKING_TTS_PROVIDER"
+    mend = "give it what it lacks, or choose another OPENTALKING_TTS_PROVIDER"
     if wanted in OFFLINE:
         mend = f"{OFFLINE_PIP}, or OPENTALKING_TTS_VOICE_PATH=a .onnx beside its .onnx.json"
     try:
