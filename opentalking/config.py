@@ -8,7 +8,7 @@ The README's table is generated from this file (`opentalking settings --markdown
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from opentalking.environment import PREFIX as PREFIX
 from opentalking.environment import SettingsError as SettingsError
 from opentalking.environment import env_name as env_name
 from opentalking.environment import environ_and_file, told
-from opentalking.original import env_names
+from opentalking.original import MODEL_OF_ENGINE, env_names, in_our_words, without_effect
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=256)]
@@ -81,7 +81,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1
 
     # voice
-    tts_provider: Annotated[str, _doc("Voice engine of a session that names none: piper or espeak")] = "piper"
+    tts_provider: Annotated[
+        str, _doc("Voice engine of a session that names none: piper, espeak, …, or auto: the first that has its key")
+    ] = "piper"
     tts_voice: Annotated[str, _doc("Voice of that engine; empty: its default")] = ""
     tts_voice_path: Annotated[str, _doc("Piper voice (.onnx beside .onnx.json); empty: the packaged voice")] = ""
     tts_plugins: Annotated[str, _doc("Further voice engines, comma-separated name=module:Class")] = ""
@@ -391,16 +393,28 @@ def load_settings(environ: dict[str, str] | None = None) -> Settings:
             raise SettingsError(f"{name}={raw!r}: {error}") from None
         if raw and field.name in SCHEMES and (wrong := complaint(raw, SCHEMES[field.name])):
             raise SettingsError(f"{name}={shown(raw)!r}: {wrong}")
-    values.setdefault("node", "")
-    values["node"] = values["node"] or socket.gethostname()
-    return Settings(**values)
+    values["node"] = values.get("node") or socket.gethostname()
+    return Settings(**values | in_our_words(values, sources))
 
 
 def unknown_names(environ: Iterable[str]) -> dict[str, str]:
-    """OPENTALKING_* variables that are no setting, each with the setting that may be meant, or nothing."""
+    """OPENTALKING_* variables that are no setting, each with the setting that may be meant, or nothing.
+
+    Those of the original that do nothing here are told by opentalking.original.without_effect.
+    """
     known = [name for field in msgspec.structs.fields(Settings) for name in env_names(field.name)]
-    strange = [name for name in environ if name.startswith(PREFIX) and name not in known and name not in _OF_PROCESSES]
-    return {name: next(iter(get_close_matches(name, known, 1, 0.85)), "") for name in strange}
+    named = {*known, MODEL_OF_ENGINE, *_OF_PROCESSES}
+    strange = [name for name in environ if name.startswith(PREFIX) and name not in named]
+    return {name: _meant(name, known) for name in strange if not without_effect([name])}
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    """The setting of which this is a slip of the pen: none that lacks a word which settings do have."""
+    words = {word for other in known for word in other.split("_")}
+    for other in get_close_matches(name, known, 5, 0.85):
+        if not (set(name.split("_")) - set(other.split("_"))) & words:
+            return other
+    return ""
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from opentalking.cli.check import Check
 from opentalking.config import Settings, env_name, unknown_names
 from opentalking.models.adapter import ModelError
 from opentalking.models.registry import list_models
+from opentalking.original import without_effect
 from opentalking.plugins import named
 from opentalking.stt import registry as stt
 from opentalking.stt.base import STTError
@@ -106,13 +107,17 @@ def avatar(settings: Settings) -> Check:
     return Check("avatar", "ok", f"{bundle.name} ({bundle.path.parent})")
 
 
-def names(environ: Iterable[str]) -> Check:
-    """Variables that look like settings and are none: most often a slip of the pen."""
-    strange = unknown_names(environ)
-    if not strange:
-        return Check("settings", "ok", "every OPENTALKING_* variable is one")
-    told = ", ".join(f"{name} (for {meant}?)" if meant else name for name, meant in strange.items())
-    return Check("settings", "warn", f"no such setting: {told}", "`opentalking settings` lists them all")
+def names(environ: Iterable[str]) -> list[Check]:
+    """Variables that look like settings and are none: slips of the pen, and what the original has and we have not."""
+    environ = list(environ)
+    found = []
+    if strange := unknown_names(environ):
+        told = ", ".join(f"{name} (for {meant}?)" if meant else name for name, meant in strange.items())
+        mend = "`opentalking settings` lists them all"
+        found.append(Check("settings", "warn", f"no such setting: {told}", mend))
+    for name, why in without_effect(environ).items():
+        found.append(Check("settings", "warn", f"{name} does nothing here: {why}", "leave it out"))
+    return found or [Check("settings", "ok", "every OPENTALKING_* variable is one")]
 
 
 def _unknown(name: str, field: str, value: str, known: Iterable[str]) -> Check:

@@ -17,7 +17,6 @@ from opentalking.config import (
     settings_table,
     unknown_names,
 )
-from opentalking.original import OTHER_NAMES
 
 
 @pytest.fixture
@@ -144,13 +143,6 @@ def test_an_empty_name_does_not_hide_another_of_the_same_source(env_file: Path) 
 
 def test_a_line_break_after_a_value_is_none_of_it(env_file: Path) -> None:
     assert load(env_file, OPENTALKING_LLM_API_KEY="sk-1\n").llm_api_key == "sk-1"
-
-
-def test_another_name_belongs_to_one_setting_and_is_no_setting_itself() -> None:
-    fields = {field.name for field in msgspec.structs.fields(Settings)}
-    others = [name for names in OTHER_NAMES.values() for name in names]
-    assert set(OTHER_NAMES) <= fields and len(set(others)) == len(others)
-    assert not {name.lower() for name in others} & fields
 
 
 def test_a_variable_that_is_no_setting_is_told_with_what_may_be_meant() -> None:

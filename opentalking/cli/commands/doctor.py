@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = load_settings()
-    checks = [*everything(settings, dev=options.dev), *services(settings), names(chain(*environ_and_file()))]
+    checks = [*everything(settings, dev=options.dev), *services(settings), *names(chain(*environ_and_file()))]
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(checks), indent=2).decode())
     else:

@@ -117,3 +117,15 @@ def test_a_plugin_that_breaks_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_media_addresses_written_wrongly_stop_the_start(setting: str, value: str, told: str) -> None:
     [check] = failures(checks.before_start(settings_of(**{f"OPENTALKING_{setting}": value})))
     assert check.message.startswith(f"OPENTALKING_{setting}: {told}")
+
+
+def test_variables_that_do_nothing_are_told_with_what_was_meant_or_why() -> None:
+    assert [check.level for check in chosen.names(["OPENTALKING_TTS_MODEL", "HOME"])] == ["ok"]
+    told = chosen.names(["OPENTALKING_TTS_VOCIE", "OPENTALKING_XYZZY", "OPENTALKING_FFMPEG_BIN"])
+    assert [(check.level, check.message) for check in told] == [
+        ("warn", "no such setting: OPENTALKING_TTS_VOCIE (for OPENTALKING_TTS_VOICE?), OPENTALKING_XYZZY"),
+        (
+            "warn",
+            "OPENTALKING_FFMPEG_BIN does nothing here: sound is decoded inside the process as it comes, without ffmpeg",
+        ),
+    ]
