@@ -62,7 +62,7 @@ def fallbacks(settings: Settings) -> list[Check]:
         known = tts.list_tts(settings)
     except TTSError:
         return []  # the voice's check has told it
-    return [_unknown("voice in place", "tts_fallback", name, known) for name in listed if name not in known]
+    return [_unknown("fallback voice", "tts_fallback", name, known) for name in listed if name not in known]
 
 
 def recogniser(settings: Settings) -> Check:
