@@ -20,6 +20,7 @@ from api.errors import ApiError
 from api.schemas import ModelStatus, VoiceRow
 from opentalking.config import Settings
 from opentalking.models.registry import list_models
+from opentalking.original import AUTO, engine_named
 from opentalking.store import WorkerBeat
 
 
@@ -72,10 +73,15 @@ def require_model(workers: Iterable[WorkerBeat], model: str, settings: Settings)
         raise ApiError(400, "model_unavailable", f"model: {model} cannot be used: {why}")
 
 
-def require_voice(speech: Iterable[WorkerBeat], provider: str | None, voice: str | None) -> None:
-    """Raises ApiError 400: unknown_tts_provider, tts_unavailable, unknown_voice."""
+def require_voice(speech: Iterable[WorkerBeat], provider: str | None, voice: str | None) -> str:
+    """Our name of the engine that is asked for; empty: nobody in particular.
+
+    Raises ApiError 400: unknown_tts_provider, tts_unavailable, unknown_voice."""
     speech = list(speech)
     tts = engines(speech, "tts")
+    provider = engine_named(provider or "", tts)
+    if provider == AUTO and AUTO not in tts:
+        provider = ""
     if provider and tts:
         if provider not in tts:
             raise ApiError(400, "unknown_tts_provider", f"tts_provider: no {provider!r}; known: {', '.join(tts)}")
@@ -84,10 +90,11 @@ def require_voice(speech: Iterable[WorkerBeat], provider: str | None, voice: str
             raise ApiError(400, "tts_unavailable", f"tts_provider: {provider} cannot be used: {reason}")
     speaking = provider or _told_default(speech, "default_tts")
     if _any_voice(tts.get(speaking)):
-        return  # only the service knows them all
+        return provider  # only the service knows them all
     offered = {row.voice_id for row in voice_rows(speech, speaking)}
     if voice and offered and voice not in offered:
         raise ApiError(400, "unknown_voice", f"voice: no {voice!r}; known: {', '.join(sorted(offered))}")
+    return provider
 
 
 def require_stt_named(speech: Iterable[WorkerBeat], provider: str | None) -> None:

@@ -1,14 +1,14 @@
 """Every OPENTALKING_* setting, typed, in one place, read once, from the environment and `.env` alike.
 
 Precedence: process environment, then `.env` (path in OPENTALKING_ENV_FILE, default `./.env`), then the default here.
+Under whichever of its names a setting is told (opentalking/original.py), the process goes before the file.
 The README's table is generated from this file (`opentalking settings --markdown`).
 """
 
 from __future__ import annotations
 
-import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -17,17 +17,18 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
-PREFIX = "OPENTALKING_"
+from opentalking.addresses import SCHEMES, complaint, shown
+from opentalking.environment import PREFIX as PREFIX
+from opentalking.environment import SettingsError as SettingsError
+from opentalking.environment import env_name as env_name
+from opentalking.environment import environ_and_file, told
+from opentalking.original import MODEL_OF_ENGINE, env_names, in_our_words, without_effect
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=256)]
 Millis = Annotated[int, Meta(ge=0, le=600_000)]
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-
-
-class SettingsError(ValueError):
-    """A setting has a value that cannot be used; the message names it."""
 
 
 def _doc(text: str) -> Any:
@@ -80,7 +81,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1
 
     # voice
-    tts_provider: Annotated[str, _doc("Voice engine of a session that names none: piper or espeak")] = "piper"
+    tts_provider: Annotated[
+        str, _doc("Voice engine of a session that names none: piper, espeak, …, or auto: the first that has its key")
+    ] = "piper"
     tts_voice: Annotated[str, _doc("Voice of that engine; empty: its default")] = ""
     tts_voice_path: Annotated[str, _doc("Piper voice (.onnx beside .onnx.json); empty: the packaged voice")] = ""
     tts_plugins: Annotated[str, _doc("Further voice engines, comma-separated name=module:Class")] = ""
@@ -358,18 +361,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.run_dir).resolve() / "cache"
 
 
-# Names under which the original knows the same; without the prefix. Ours comes first if both are set.
-OTHER_NAMES: dict[str, tuple[str, ...]] = {
-    "tts_provider": ("TTS_DEFAULT_PROVIDER",),
-    "stt_provider": ("STT_DEFAULT_PROVIDER",),
-    "stt_base_url": ("STT_OPENAI_BASE_URL",),
-    "stt_api_key": ("STT_OPENAI_API_KEY",),
-    "stt_model": ("STT_OPENAI_MODEL",),
-    "dashscope_api_key": ("TTS_DASHSCOPE_API_KEY", "STT_DASHSCOPE_API_KEY"),
-    "first_fragment_min_chars": ("CHAT_FIRST_SENT_MIN_CHARS",),
-}
-
-
 # what `opentalking up` tells its processes, and where settings are read from
 _OF_PROCESSES = frozenset(
     PREFIX + name
@@ -387,64 +378,43 @@ _OF_PROCESSES = frozenset(
 )
 
 
-def env_name(field: str) -> str:
-    return PREFIX + field.upper()
-
-
-def env_names(field: str) -> list[str]:
-    """Every variable that a setting is read from, ours first."""
-    return [env_name(field), *(PREFIX + name for name in OTHER_NAMES.get(field, ()))]
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines; `#` comments, optional `export`, optional quotes. A missing file is empty."""
-    values: dict[str, str] = {}
-    if not path.is_file():
-        return values
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        text = line.strip().removeprefix("export ").strip()
-        if not text or text.startswith("#"):
-            continue
-        key, separator, value = text.partition("=")
-        if not separator:
-            raise SettingsError(f"{path}:{number}: expected KEY=VALUE")
-        value = value.strip()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        values[key.strip()] = value
-    return values
-
-
-def merged_environ(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What settings are read from: the process's environment over `.env`."""
-    process = dict(os.environ if environ is None else environ)
-    return {**read_env_file(Path(process.get("OPENTALKING_ENV_FILE", ".env"))), **process}
-
-
 def load_settings(environ: dict[str, str] | None = None) -> Settings:
     """Read all settings. Raises SettingsError naming the variable and what is wrong with it."""
-    merged = merged_environ(environ)
+    sources = environ_and_file(environ)
     values: dict[str, Any] = {}
     hints = get_type_hints(Settings, include_extras=True)
     for field in msgspec.structs.fields(Settings):
-        name = next((name for name in env_names(field.name) if name in merged), env_name(field.name))
-        raw = merged.get(name)
-        if raw is None or (raw == "" and field.default != ""):
+        name, raw = told(env_names(field.name), sources)
+        if not raw and (not name or field.default != ""):
             continue
         try:
             values[field.name] = msgspec.convert(raw, hints[field.name], strict=False)
         except msgspec.ValidationError as error:
             raise SettingsError(f"{name}={raw!r}: {error}") from None
-    values.setdefault("node", "")
-    values["node"] = values["node"] or socket.gethostname()
-    return Settings(**values)
+        if raw and field.name in SCHEMES and (wrong := complaint(raw, SCHEMES[field.name])):
+            raise SettingsError(f"{name}={shown(raw)!r}: {wrong}")
+    values["node"] = values.get("node") or socket.gethostname()
+    return Settings(**values | in_our_words(values, sources))
 
 
-def unknown_names(environ: Mapping[str, str]) -> dict[str, str]:
-    """OPENTALKING_* variables that are no setting, each with the setting that may be meant, or nothing."""
+def unknown_names(environ: Iterable[str]) -> dict[str, str]:
+    """OPENTALKING_* variables that are no setting, each with the setting that may be meant, or nothing.
+
+    Those of the original that do nothing here are told by opentalking.original.without_effect.
+    """
     known = [name for field in msgspec.structs.fields(Settings) for name in env_names(field.name)]
-    strange = [name for name in environ if name.startswith(PREFIX) and name not in known and name not in _OF_PROCESSES]
-    return {name: next(iter(get_close_matches(name, known, 1, 0.85)), "") for name in strange}
+    named = {*known, MODEL_OF_ENGINE, *_OF_PROCESSES}
+    strange = [name for name in environ if name.startswith(PREFIX) and name not in named]
+    return {name: _meant(name, known) for name in strange if not without_effect([name])}
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    """The setting of which this is a slip of the pen: none that lacks a word which settings do have."""
+    words = {word for other in known for word in other.split("_")}
+    for other in get_close_matches(name, known, 5, 0.85):
+        if not (set(name.split("_")) - set(other.split("_"))) & words:
+            return other
+    return ""
 
 
 @lru_cache(maxsize=1)

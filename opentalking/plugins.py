@@ -36,3 +36,10 @@ def load_class(target: str) -> Any:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise PluginError(f"{target} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # it is somebody else's code, and must not take the process along
+        raise PluginError(f"{target} cannot be imported: {named(error)}") from error
+
+
+def named(error: BaseException) -> str:
+    """What somebody else's code raised, by its type and its words if it has any."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

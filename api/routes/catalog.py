@@ -13,6 +13,7 @@ from api.route import Query, Route
 from api.schemas import AvatarSummary, ModelList, VoiceList
 from opentalking.avatars import AvatarError, AvatarNotFound, Bundle, find_avatar, list_avatars
 from opentalking.config import Settings
+from opentalking.original import engine_named
 
 
 async def avatars(request: web.Request) -> list[AvatarSummary]:
@@ -35,7 +36,7 @@ async def models(request: web.Request) -> ModelList:
 
 
 async def voices(request: web.Request) -> VoiceList:
-    return VoiceList(voice_rows(await request.app[STORE].workers(), request.query.get("provider", "")))
+    return VoiceList(voice_rows(await request.app[STORE].workers(), engine_named(request.query.get("provider", ""))))
 
 
 def default_model(settings: Settings, request: web.Request) -> str:

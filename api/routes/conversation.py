@@ -28,7 +28,7 @@ async def _turn(request: web.Request, body: SpeakBody | ChatBody, field: str, te
     require_staying(session)
     text = _checked(field, text, request.app[SETTINGS].max_text_chars)
     voice = body.voice or body.tts_voice
-    await require_voice_of(request, session, body.tts_provider, voice)
+    provider = await require_voice_of(request, session, body.tts_provider, voice)
     generation = await store.next_generation(session.session_id)
     kind = Speak if isinstance(body, SpeakBody) else Chat
     command = kind(
@@ -37,7 +37,7 @@ async def _turn(request: web.Request, body: SpeakBody | ChatBody, field: str, te
         text,
         accepted_at,
         tts_voice=voice or "",
-        tts_provider=body.tts_provider or "",
+        tts_provider=provider,
         tts_model=body.tts_model or "",
     )
     await store.send(session.speech_worker, command)
@@ -67,12 +67,16 @@ def _checked(field: str, text: str | None, most: int) -> str:
     return text
 
 
-async def require_voice_of(request: web.Request, session: Session, provider: str | None, voice: str | None) -> None:
-    """Raises ApiError 400. Asks the session's own speech worker, and only when the turn wants something of its own."""
-    if provider or voice:
-        workers = await request.app[STORE].workers()
-        own = [worker for worker in workers if worker.worker == session.speech_worker]
-        require_voice(own, provider or session.tts_provider or None, voice)
+async def require_voice_of(request: web.Request, session: Session, provider: str | None, voice: str | None) -> str:
+    """Our name of the engine that the turn asks for, or nothing. Raises ApiError 400.
+
+    Asks the session's own speech worker, and only when the turn wants something of its own."""
+    if not (provider or voice):
+        return ""
+    workers = await request.app[STORE].workers()
+    own = [worker for worker in workers if worker.worker == session.speech_worker]
+    named = require_voice(own, provider or session.tts_provider or None, voice)
+    return named if provider else ""
 
 
 _ERRORS = (400, 404, 409, 413, 415, 422, 503)

@@ -182,14 +182,13 @@ async def _wanted(
 ) -> Utterance:
     """Checked against what the session's own speech worker offers. Raises ApiError."""
     voice = asked.voice or asked.tts_voice
-    if turn:
-        await require_voice_of(request, session, asked.tts_provider, voice)
+    provider = await require_voice_of(request, session, asked.tts_provider, voice) if turn else ""
     workers = [worker for worker in await request.app[STORE].workers() if worker.worker == session.speech_worker]
     require_stt(workers, asked.stt_provider or session.stt_provider)
     return Utterance(
         turn=turn,
         stt_provider=asked.stt_provider or "",
-        tts_provider=asked.tts_provider or "",
+        tts_provider=provider,
         tts_voice=voice or "",
         tts_model=asked.tts_model or "",
     )

@@ -31,13 +31,13 @@ async def preview(request: web.Request, body: PreviewBody) -> web.Response:
     speech = [worker for worker in await store.workers() if worker.role == "speech" and is_ready(worker)]
     if not speech:
         raise ApiError(503, "no_workers", "no speech worker is ready", {"Retry-After": "5"})
-    require_voice(speech, body.tts_provider, voice)
+    provider = require_voice(speech, body.tts_provider, voice)
     command = Preview(
         f"preview-{request_id}",
         request_id,
         body.text,
         time.time() + PREVIEW_S,
-        tts_provider=body.tts_provider or "",
+        tts_provider=provider,
         tts_voice=voice or "",
         tts_model=body.tts_model or "",
     )

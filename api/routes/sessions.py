@@ -28,7 +28,7 @@ async def create(request: web.Request, body: CreateSession) -> SessionStatus:
         workers = [worker for worker in workers if is_ready(worker)]
         require_model(workers, model, settings)
         speech = [worker for worker in workers if worker.role == "speech"]
-        require_voice(speech, body.tts_provider, body.tts_voice)
+        provider = require_voice(speech, body.tts_provider, body.tts_voice)
         require_stt_named(speech, body.stt_provider)
         placement = place(workers, sessions, settings.max_sessions, model)
         session = NewSession(
@@ -42,7 +42,7 @@ async def create(request: web.Request, body: CreateSession) -> SessionStatus:
             width=bundle.manifest.width,
             height=bundle.manifest.height,
             fps=FPS,
-            tts_provider=body.tts_provider or "",
+            tts_provider=provider,
             tts_voice=body.tts_voice or "",
             tts_model=body.tts_model or "",
             stt_provider=body.stt_provider or "",

@@ -16,8 +16,8 @@ async def choose(request: web.Request, body: VoiceBody) -> SessionStatus:
     """The turn in progress keeps the voice that it began with. Of several choices, the last one counts."""
     session, store = await open_session_of(request), request.app[STORE]
     own = [worker for worker in await store.workers() if worker.worker == session.speech_worker]
-    require_voice(own, body.tts_provider, body.tts_voice)
-    chosen = (body.tts_provider or "", body.tts_voice or "", body.tts_model or "")
+    provider = require_voice(own, body.tts_provider, body.tts_voice)
+    chosen = (provider, body.tts_voice or "", body.tts_model or "")
     if not await store.set_voice(session.session_id, *chosen):
         raise session_not_found(session.session_id)
     await store.send(session.speech_worker, ChooseVoice(session.session_id))

@@ -83,7 +83,8 @@ export function whyNot(reason) {
 
 /** @param {import("./api.js").VoiceEntry} voice @returns {Row} */
 function rowOf({ provider, voice_id: voice, display_label: label, language = "" }) {
-  const bare = label.trim().replace(new RegExp(`\\s*\\(${language}\\)$`), "");
+  const whole = label.trim(), ending = `(${language})`;
+  const bare = whole.endsWith(ending) ? whole.slice(0, -ending.length).trimEnd() : whole;
   const name = bare.charAt(0).toUpperCase() + bare.slice(1);
   const spoken = languageName(language) || language;
   const told = [languageName(baseOf(language)), spoken].some((one) => one && name.toLowerCase().includes(one.toLowerCase()));

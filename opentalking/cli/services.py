@@ -6,25 +6,47 @@ failure, and nothing costs money: a list of models, or of an account's own data,
 
 from __future__ import annotations
 
+import re
 import socket
-import urllib.error
-import urllib.request
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from opentalking.cli.checks import Check
+import httpx2  # the client library of openai>=3
+
+from opentalking.addresses import shown
+from opentalking.cli.check import Check
 from opentalking.config import Settings
+from opentalking.tts.base import TTSError
 from opentalking.tts.policy import OFFLINE
 from opentalking.tts.registry import available
 
 _TIMEOUT_S = 5.0
 _DASHSCOPE = "wss://dashscope.aliyuncs.com"
 _EDGE = "wss://speech.platform.bing.com"
+_KEY = re.compile(r"[!-~]*")  # what a header can carry, and every service's keys are made of
+
+
+class _Asked(NamedTuple):
+    """A GET that costs nothing, the header that carries the key, and what its settings begin with."""
+
+    url: str
+    key: str
+    setting: str
+    header: str = "Authorization"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        bearer = "Bearer " * (self.header == "Authorization")
+        return {self.header: f"{bearer}{self.key}"} if self.key else {}
 
 
 def services(settings: Settings) -> list[Check]:
     """The language model and the voices elsewhere that turns may use."""
     found = [language_model(settings)]
-    reasons = available(settings)
+    try:
+        reasons = available(settings)
+    except TTSError:
+        return found  # before a start, the check of the voice tells it
     for name in _wanted_voices(settings):
         if name not in reasons:
             found.append(Check(f"voice {name}", "fail", "there is no such engine", f"known: {', '.join(reasons)}"))
@@ -39,26 +61,35 @@ def language_model(settings: Settings) -> Check:
     if not settings.llm_base_url:
         return Check("llm", "ok", "embedded toy model; OPENTALKING_LLM_BASE_URL plugs in a real one")
     url = settings.llm_base_url.rstrip("/") + "/models"
-    return _answers("llm", url, {"Authorization": f"Bearer {settings.llm_api_key}"}, "OPENTALKING_LLM")
+    return _answers("llm", _Asked(url, settings.llm_api_key, "OPENTALKING_LLM"))
 
 
 def voice(name: str, settings: Settings) -> Check:
     """One voice elsewhere whose settings are there."""
-    shown = f"voice {name}"
+    label = f"voice {name}"
     if name == "elevenlabs":
         url = settings.tts_elevenlabs_base_url.rstrip("/") + "/v1/user"
-        return _answers(shown, url, {"xi-api-key": settings.tts_elevenlabs_api_key}, "OPENTALKING_TTS_ELEVENLABS")
+        key = settings.tts_elevenlabs_api_key
+        return _answers(label, _Asked(url, key, "OPENTALKING_TTS_ELEVENLABS", "xi-api-key"))
     if name == "openai_compatible":
-        url = settings.tts_openai_base_url.rstrip("/") + "/models"
-        key = {"Authorization": f"Bearer {settings.tts_openai_api_key}"}
-        return _answers(shown, url, key, "OPENTALKING_TTS_OPENAI")
+        return _openai_compatible(label, settings)
     address = {
         "edge": _EDGE,
         "dashscope": settings.tts_dashscope_service_url or _DASHSCOPE,
         "cosyvoice": settings.dashscope_base_url or _DASHSCOPE,
         "sambert": settings.dashscope_base_url or _DASHSCOPE,
     }.get(name)
-    return Check(shown, "ok", "a plug-in; it looks after itself") if address is None else _connects(shown, address)
+    return Check(label, "ok", "a plug-in; it looks after itself") if address is None else _connects(label, address)
+
+
+def _openai_compatible(label: str, settings: Settings) -> Check:
+    asked = _Asked(
+        settings.tts_openai_base_url.rstrip("/") + "/models", settings.tts_openai_api_key, "OPENTALKING_TTS_OPENAI"
+    )
+    if asked.key and "@" in asked.url.partition("?")[0]:
+        mend = f"leave one of them out of {asked.setting}_BASE_URL and {asked.setting}_API_KEY"
+        return Check(label, "warn", f"{shown(asked.url)}: a user in the address and a key cannot both be sent", mend)
+    return _answers(label, asked)
 
 
 def _wanted_voices(settings: Settings) -> list[str]:
@@ -70,34 +101,59 @@ def _wanted_voices(settings: Settings) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in OFFLINE]
 
 
-def _answers(name: str, url: str, headers: dict[str, str], setting: str) -> Check:
-    """Whether a GET is answered, and the key taken."""
-    shown = _shown(url)
+def _answers(name: str, asked: _Asked) -> Check:
+    """Whether a GET is answered, and the key taken. It follows nobody elsewhere, and never shows the key."""
+    place, address, key = shown(asked.url), f"{asked.setting}_BASE_URL", f"{asked.setting}_API_KEY"
+    if not _KEY.fullmatch(asked.key):
+        return Check(
+            name, "warn", "the key holds a space, a line break or a letter that is not ASCII", f"correct {key}"
+        )
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as answer:
-            return Check(name, "ok", f"{shown} answers ({answer.status})")
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code in (401, 403):
-            return Check(name, "warn", f"{shown} refuses the key ({error.code})", f"correct {setting}_API_KEY")
-        return Check(name, "ok", f"{shown} is there, though it does not list anything ({error.code})")
-    except (OSError, ValueError) as error:
-        why = getattr(error, "reason", error)
-        return Check(name, "warn", f"{shown} does not answer: {why}", f"start it, or correct {setting}_BASE_URL")
+        proxies = urlsplit(asked.url).hostname not in ("localhost", "127.0.0.1", "::1")
+        with (
+            httpx2.Client(timeout=_TIMEOUT_S, trust_env=proxies, follow_redirects=False) as client,
+            client.stream("GET", asked.url, headers=asked.headers) as answer,
+        ):
+            status, elsewhere = answer.status_code, answer.headers.get("Location", "")
+    except Exception as error:
+        return Check(name, "warn", f"{place} {_why(error, asked.key)}", f"start it, or correct {address}")
+    if status < 300:
+        return Check(name, "ok", f"{place} answers ({status})")
+    if status < 400:
+        return Check(name, "warn", f"{place} sends us to {shown(elsewhere)} ({status})", f"correct {address}")
+    if status in (401, 403):
+        return Check(name, "warn", f"{place} refuses the key ({status})", f"correct {key}")
+    if status == 404:
+        return Check(name, "warn", f"{place} has no such list ({status})", f"correct {address}: most end in /v1")
+    if status == 429:
+        return Check(
+            name, "warn", f"{place} takes no more requests just now ({status})", "wait, or raise the limit of its key"
+        )
+    if status >= 500:
+        return Check(name, "warn", f"{place} fails ({status})", f"look at that server, or correct {address}")
+    return Check(name, "ok", f"{place} is there, though it does not list anything ({status})")
+
+
+def _why(error: Exception, key: str) -> str:
+    """What the network or the client says, in words that hold no key."""
+    if isinstance(error, httpx2.TimeoutException):
+        return f"does not answer within {_TIMEOUT_S:g} s"
+    if isinstance(error, httpx2.ConnectError):
+        words = str(error)
+        return f"does not answer: {words.replace(key, '…') if key else words}"
+    if isinstance(error, httpx2.RemoteProtocolError):
+        return "is no HTTP server"
+    if isinstance(error, httpx2.TransportError):
+        return f"breaks off ({type(error).__name__})"
+    return f"cannot be asked ({type(error).__name__})"
 
 
 def _connects(name: str, url: str) -> Check:
     """Whether a connection can be opened; the key is not tried."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
         socket.create_connection((parts.hostname or "", port), _TIMEOUT_S).close()
     except (OSError, ValueError) as error:
-        return Check(name, "warn", f"{_shown(url)} cannot be reached: {error}", "check the network and the address")
-    return Check(name, "ok", f"{_shown(url)} accepts connections; the key was not tried")
-
-
-def _shown(url: str) -> str:
-    """Without user, password and query."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        return Check(name, "warn", f"{shown(url)} cannot be reached: {error}", "check the network and the address")
+    return Check(name, "ok", f"{shown(url)} accepts connections; the key was not tried")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from opentalking.config import Settings
-from opentalking.plugins import PluginError, load_class, with_plugins
+from opentalking.plugins import PluginError, load_class, named, with_plugins
 from opentalking.tts.base import TTSAdapter, TTSError
 
 _ADAPTERS = {  # name -> module:class, in order of preference
@@ -69,6 +69,8 @@ def _reason(name: str, settings: Settings) -> str | None:
         return _adapter_class(name, settings).missing(settings)
     except TTSError as error:  # a plug-in that cannot be imported
         return str(error)
+    except Exception as error:
+        return f"it cannot say whether it works here: {named(error)}"
 
 
 def _adapter_class(name: str, settings: Settings) -> _AdapterClass:

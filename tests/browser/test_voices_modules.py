@@ -214,6 +214,50 @@ async def test_choices_are_told_in_order_a_refused_one_is_taken_back_and_the_las
     assert await page.evaluate(SPEAKER) == {"provider": "", "voice": ""}
 
 
+async def test_of_two_refused_choices_neither_is_kept_but_the_voice_that_was_accepted_last(page: Page) -> None:
+    async def serve(route: Route) -> None:
+        good = json.loads(route.request.post_data or "").get("tts_voice") == "good"
+        refused = {"status": 400, "json": {"detail": "no", "code": "unknown_voice"}}
+        await route.fulfill(**{"json": {"session_id": "s", "status": "ready"}} if good else refused)  # type: ignore[arg-type]
+
+    await page.route("**/sessions/s/voice", serve)
+    await page.evaluate(SPEAKER)
+    choose = """(voices) => Promise.all(voices.map((voice) => speaker.choose({ provider: "edge", voice }, "s")))"""
+    await page.evaluate(choose, ["one", "another"])
+    assert await page.evaluate("[speaker.choice, refused.length]") == [{"provider": "", "voice": ""}, 2]
+    await page.evaluate(choose, ["good", "one", "another"])
+    assert await page.evaluate("[speaker.choice, refused.length]") == [{"provider": "edge", "voice": "good"}, 4]
+    await page.reload()
+    assert await page.evaluate(SPEAKER) == {"provider": "edge", "voice": "good"}
+
+
+async def test_what_a_session_began_with_holds_when_what_was_chosen_meanwhile_is_refused(page: Page) -> None:
+    refused = {"detail": "no", "code": "unknown_voice"}
+    await page.route("**/sessions/s/voice", lambda route: route.fulfill(status=400, json=refused))
+    await page.evaluate(SPEAKER)
+    await page.evaluate("speaker.choose({ provider: 'edge', voice: 'late' }, null)")  # no session answers yet
+    await page.evaluate("speaker.tell('s', { provider: 'espeak', voice: 'de' })")
+    assert await page.evaluate("speaker.choice") == {"provider": "espeak", "voice": "de"}
+
+
+async def test_a_language_may_be_written_anyhow(page: Page) -> None:
+    voices = [
+        {"provider": "mine", "voice_id": "a", "display_label": "Anna (zh(cn)", "language": "zh(cn"},
+        {"provider": "mine", "voice_id": "b", "display_label": "bob (d.)", "language": "d."},
+        {"provider": "mine", "voice_id": "c", "display_label": "carl (de)", "language": "d."},
+    ]
+    rows = await page.evaluate(
+        """async (voices) => {
+            const { groups } = await import("/static/voices.js");
+            const filter = { query: "", language: "", whole: new Set() };
+            const [mine] = groups(voices, { mine: { available: true } }, filter, { provider: "", voice: "" }, ["en"]);
+            return mine.rows.map(({ label }) => label);
+        }""",
+        voices,
+    )
+    assert rows == ["Anna", "Bob", "Carl (de)"]
+
+
 async def test_a_remembered_voice_that_is_gone_does_not_stand_in_the_way_of_a_conversation(page: Page) -> None:
     asked: list[dict[str, str]] = []
 

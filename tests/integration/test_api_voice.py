@@ -47,6 +47,14 @@ async def test_what_cannot_be_spoken_with_is_refused_and_changes_nothing(
     assert (await api.get(f"/sessions/{session_id}"))[1]["tts_voice"] == "joe"
 
 
+async def test_whichever_has_its_key_is_the_servers_choice(api: Api) -> None:
+    session_id = await api.new_session(ready=True, tts_provider="auto")
+    assert "tts_provider" not in (await api.get(f"/sessions/{session_id}"))[1]
+    await api.post(f"/sessions/{session_id}/voice", {"tts_provider": "piper"})
+    assert (await api.post(f"/sessions/{session_id}/voice", {"tts_provider": "auto"}))[0] == 200
+    assert (await api.get(f"/sessions/{session_id}"))[1]["tts_provider"] == ""
+
+
 async def test_a_session_that_is_not_there_or_over_has_no_other_voice(api: Api) -> None:
     assert (await api.post("/sessions/sess_0/voice", {"tts_provider": "piper"}))[0] == 404
     session_id = await api.new_session(ready=True)

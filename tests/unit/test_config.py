@@ -10,12 +10,10 @@ import msgspec
 import pytest
 
 from opentalking.config import (
-    OTHER_NAMES,
     Settings,
     SettingsError,
     env_name,
     load_settings,
-    read_env_file,
     settings_table,
     unknown_names,
 )
@@ -62,44 +60,6 @@ def test_an_empty_value_means_the_default(env_file: Path) -> None:
     env_file.write_text("OPENTALKING_API_PORT=8100\nOPENTALKING_LLM_MODEL=\n")
     loaded = load(env_file, OPENTALKING_API_PORT="", OPENTALKING_NODE="")
     assert (loaded.api_port, loaded.llm_model, loaded.node) == (8000, "smollm2", socket.gethostname())
-
-
-def test_the_env_file_is_read_line_by_line(env_file: Path) -> None:
-    env_file.write_text(
-        "# a comment\n"
-        "\n"
-        "A=1\n"
-        "  export B = two words  \n"
-        "C='single # no comment'\n"
-        'D="double"\n'
-        "E=a=b=c\n"
-        "F=\n"
-        "G='unbalanced\"\n"
-        "H=naïve 你好\n"
-        "A=2\n",
-        encoding="utf-8",
-    )
-    assert read_env_file(env_file) == {
-        "A": "2",
-        "B": "two words",
-        "C": "single # no comment",
-        "D": "double",
-        "E": "a=b=c",
-        "F": "",
-        "G": "'unbalanced\"",
-        "H": "naïve 你好",
-    }
-
-
-def test_a_file_that_is_missing_is_empty(tmp_path: Path) -> None:
-    assert read_env_file(tmp_path / "none") == {}
-    assert read_env_file(tmp_path) == {}
-
-
-def test_a_line_without_a_value_is_named(env_file: Path) -> None:
-    env_file.write_text("A=1\n\nB\n")
-    with pytest.raises(SettingsError, match=f"^{re.escape(str(env_file))}:3: expected KEY=VALUE$"):
-        read_env_file(env_file)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +127,22 @@ def test_the_originals_names_are_understood_and_ours_come_first(env_file: Path) 
         load(env_file, OPENTALKING_CHAT_FIRST_SENT_MIN_CHARS="few")
 
 
-def test_another_name_belongs_to_one_setting_and_is_no_setting_itself() -> None:
-    fields = {field.name for field in msgspec.structs.fields(Settings)}
-    others = [name for names in OTHER_NAMES.values() for name in names]
-    assert set(OTHER_NAMES) <= fields and len(set(others)) == len(others)
-    assert not {name.lower() for name in others} & fields
+def test_of_the_names_of_a_setting_the_process_goes_before_the_file_whichever_it_uses(env_file: Path) -> None:
+    env_file.write_text("OPENTALKING_TTS_PROVIDER=espeak\nOPENTALKING_STT_OPENAI_MODEL=from-file\n")
+    loaded = load(env_file, OPENTALKING_TTS_DEFAULT_PROVIDER="edge", OPENTALKING_STT_MODEL="from-process")
+    assert (loaded.tts_provider, loaded.stt_model) == ("edge", "from-process")
+
+
+def test_an_empty_name_does_not_hide_another_of_the_same_source(env_file: Path) -> None:
+    env_file.write_text("OPENTALKING_TTS_PROVIDER=\nOPENTALKING_TTS_DEFAULT_PROVIDER=espeak\n")
+    assert load(env_file).tts_provider == "espeak"
+    told = {"OPENTALKING_TTS_PROVIDER": "", "OPENTALKING_TTS_DEFAULT_PROVIDER": "edge"}
+    assert load(env_file, **told).tts_provider == "edge"
+    assert load(env_file, OPENTALKING_TTS_PROVIDER="").tts_provider == "piper"  # empty means the default, as ever
+
+
+def test_a_line_break_after_a_value_is_none_of_it(env_file: Path) -> None:
+    assert load(env_file, OPENTALKING_LLM_API_KEY="sk-1\n").llm_api_key == "sk-1"
 
 
 def test_a_variable_that_is_no_setting_is_told_with_what_may_be_meant() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fractions
+from pathlib import Path
 
 import pytest
 
 from opentalking.config import Settings
 from opentalking.plugins import PluginError, load_class, with_plugins
+from opentalking.stt import registry as stt
+from opentalking.tts import registry as tts
 
 PACKAGED = {"one": "a:One", "two": "b:Two"}
 
@@ -39,3 +42,33 @@ def test_a_class_is_loaded_by_its_target() -> None:
 def test_what_cannot_be_imported_is_named_with_the_reason(target: str, why: str) -> None:
     with pytest.raises(PluginError, match=f"{target} cannot be imported: .*{why}"):
         load_class(target)
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("KeyError('HOME_OF_VOICES')", "KeyError: 'HOME_OF_VOICES'"),
+        ("SystemExit(3)", "SystemExit: 3"),
+        ("RuntimeError", "RuntimeError"),
+    ],
+)
+def test_what_raises_anything_while_it_is_imported_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: str, told: str
+) -> None:
+    (tmp_path / "fragile_plugin.py").write_text(f"raise {raised}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError) as caught:
+        load_class("fragile_plugin:A")
+    assert str(caught.value) == f"fragile_plugin:A cannot be imported: {told}"
+    settings = Settings(tts_plugins="mine=fragile_plugin:A", stt_plugins="mine=fragile_plugin:A")
+    assert tts.available(settings)["mine"] == stt.available(settings)["mine"] == str(caught.value)
+
+
+def test_a_class_that_cannot_say_whether_it_works_here_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "silent_plugin.py").write_text("class A:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = Settings(tts_plugins="mine=silent_plugin:A", stt_plugins="mine=silent_plugin:A")
+    told = "it cannot say whether it works here: AttributeError: type object 'A' has no attribute 'missing'"
+    assert tts.available(settings)["mine"] == stt.available(settings)["mine"] == told

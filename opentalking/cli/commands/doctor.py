@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import chain
 
 import msgspec
 
-from opentalking.cli.checks import Check, everything, names
+from opentalking.cli.check import Check
+from opentalking.cli.checks import everything
+from opentalking.cli.chosen import names
 from opentalking.cli.services import services
-from opentalking.config import load_settings, merged_environ
+from opentalking.config import load_settings
+from opentalking.environment import environ_and_file
 
 _COLOURS = {"ok": "\033[32m", "warn": "\033[33m", "fail": "\033[31m"}
 
@@ -22,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = load_settings()
-    checks = [*everything(settings, dev=options.dev), *services(settings), names(merged_environ())]
+    checks = [*everything(settings, dev=options.dev), *services(settings), *names(chain(*environ_and_file()))]
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(checks), indent=2).decode())
     else:

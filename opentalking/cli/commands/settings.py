@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 
+from opentalking import addresses
 from opentalking.config import PREFIX, load_settings, settings_table
 
-_SECRET = re.compile("key|password|secret|token$", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
+_SECRET = re.compile("_(key|password|secret|token)$", re.IGNORECASE)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,4 +41,10 @@ def listing() -> str:
 
 
 def shown(name: str, value: str) -> str:
-    return "(hidden)" if value and _SECRET.search(name) else _URL_PASSWORD.sub("***", value)
+    """A setting's value without what may be secret in it."""
+    field = name.removeprefix(PREFIX).lower()
+    if field == "ice_servers":
+        return addresses.ice_shown(value)
+    if field in addresses.SCHEMES:
+        return addresses.shown(value)
+    return "(hidden)" if value and _SECRET.search(field) else value

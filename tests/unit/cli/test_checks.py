@@ -49,26 +49,6 @@ def test_a_model_path_without_a_file_fails_with_its_setting():
     assert "OPENTALKING_LLM_MODEL_PATH" in check.message and "/no/model.gguf" in check.message
 
 
-def test_a_voice_path_without_a_file_warns_that_another_engine_speaks():
-    check = checks.voice(settings_of(OPENTALKING_TTS_VOICE_PATH="/no/voice.onnx"))
-    assert check.level == "warn"
-    assert check.message.startswith("espeak speaks instead of piper: OPENTALKING_TTS_VOICE_PATH")
-
-
-def test_a_voice_without_its_json_fails(tmp_path):
-    voice = tmp_path / "v.onnx"
-    voice.touch()
-    check = checks.voice(settings_of(OPENTALKING_TTS_VOICE_PATH=str(voice)))
-    assert check.level == "fail"
-    assert f"{voice}.json" in check.message
-
-
-def test_an_unknown_voice_engine_fails_and_lists_the_known():
-    check = checks.voice(settings_of(OPENTALKING_TTS_PROVIDER="pipper"))
-    assert check.level == "fail"
-    assert "'pipper'; there are piper, espeak" in check.message
-
-
 @pytest.mark.parametrize(
     ("environ", "level", "words"),
     [
@@ -91,12 +71,6 @@ def test_what_an_open_microphone_lacks_is_told_with_the_command_that_installs_it
     assert check.level == level
     assert check.message.startswith(words)
     assert level == "ok" or "pip install --no-deps silero-vad==" in check.mend
-
-
-def test_an_unknown_avatar_fails_and_lists_the_known():
-    check = checks.avatar(settings_of(OPENTALKING_DEFAULT_AVATAR="nobody"))
-    assert check.level == "fail"
-    assert "presenter" in check.message
 
 
 def test_a_run_directory_below_a_file_fails(tmp_path):

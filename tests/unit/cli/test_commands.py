@@ -10,7 +10,8 @@ from opentalking.cli.commands import logs, redis, settings, status
 from opentalking.cli.instance import Instance
 from opentalking.cli.main import main
 from opentalking.cli.plan import checkout
-from opentalking.config import load_settings, read_env_file, settings_table
+from opentalking.config import load_settings, settings_table
+from opentalking.environment import read_env_file
 
 
 def test_a_wrong_setting_is_told_by_name_and_ends_with_2(monkeypatch, capsys):
@@ -38,11 +39,28 @@ def test_the_settings_table_has_a_row_a_setting():
 
 
 def test_secrets_are_not_shown():
-    assert settings.shown("OPENTALKING_LLM_API_KEY", "sk-123") == "(hidden)"
-    assert settings.shown("OPENTALKING_REDIS_URL", "redis://:pass@db:6379/0") == "redis://:***@db:6379/0"
-    assert settings.shown("OPENTALKING_ICE_SERVERS", "turn:me:pass@host:3478") == "turn:me:***@host:3478"
-    assert settings.shown("OPENTALKING_LLM_BASE_URL", "http://localhost:11434/v1") == "http://localhost:11434/v1"
-    assert settings.shown("OPENTALKING_LLM_MAX_TOKENS", "160") == "160"
+    secrets = {name for name, _, _ in settings_table() if settings.shown(name, "sk-123") == "(hidden)"}
+    keys = {name for name, _, _ in settings_table() if name.endswith(("_API_KEY", "_TOKEN"))}
+    assert secrets == keys and {"OPENTALKING_LLM_API_KEY", "OPENTALKING_SYNTH_TOKEN"} < keys
+    assert settings.shown("OPENTALKING_LLM_API_KEY", "") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "seen"),
+    [
+        ("REDIS_URL", "redis://:pass@db:6379/0", "redis://***@db:6379/0"),
+        ("REDIS_URL", "redis://:pa/ss:w@rd@db:6379/0", "redis://***@db:6379/0"),
+        ("LLM_BASE_URL", "https://sk-token@host/v1", "https://***@host/v1"),
+        ("LLM_BASE_URL", "https://host/v1?api_key=sk-1", "https://host/v1?***"),
+        ("LLM_BASE_URL", "http://localhost:11434/v1", "http://localhost:11434/v1"),
+        ("ICE_SERVERS", "stun:s:3478,turn:me:pa/ss@host:3478", "stun:s:3478,turn:***@host:3478"),
+        ("LLM_MAX_TOKENS", "160", "160"),
+        ("KEYFRAME_MIN_INTERVAL_MS", "300", "300"),
+        ("LLM_SYSTEM_PROMPT", "Write to me@home?", "Write to me@home?"),
+    ],
+)
+def test_of_an_address_only_where_it_leads_is_shown(name, value, seen):
+    assert settings.shown(f"OPENTALKING_{name}", value) == seen
 
 
 def test_every_line_of_the_example_file_is_a_setting_that_loads(tmp_path):
