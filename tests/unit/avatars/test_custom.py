@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 
 import pytest
 
 from opentalking.avatars import AvatarNotFound, find_avatar, list_avatars, list_bundles
 from opentalking.avatars.bundle import PACKAGED
-from opentalking.avatars.custom import ABANDONED_S, AvatarProtected, delete_avatar, incoming, new_id
+from opentalking.avatars.custom import AvatarProtected, delete_avatar, new_id
 from opentalking.config import Settings
 from tests.unit.avatars.test_bundle import write_bundle
 
@@ -81,14 +79,3 @@ def test_packaged_unknown_and_escaping_ids_are_refused(folder: Path, settings: S
     for wanted in ("nobody", "..", "../avatars", ".incoming"):
         with pytest.raises(AvatarNotFound):
             delete_avatar(settings, wanted)
-
-
-def test_what_a_dead_process_left_is_swept_and_what_is_at_work_is_not(folder: Path) -> None:
-    old, young = folder / ".incoming" / "old", folder / ".incoming" / "young"
-    for path in (old, young):
-        path.mkdir(parents=True)
-    os.utime(old, (time.time() - ABANDONED_S - 60,) * 2)
-    with incoming(folder) as place:
-        assert place.parent == folder / ".incoming"
-        assert young.exists() and not old.exists()
-    assert not place.exists()
