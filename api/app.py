@@ -63,7 +63,7 @@ async def _janitor(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _tidying(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(keep_tidy(app[context.SETTINGS]), name="tidying")
+    task = asyncio.create_task(keep_tidy(app[context.SETTINGS], app[context.STORE]), name="tidying")
     yield
     task.cancel()
     with suppress(asyncio.CancelledError):

@@ -171,7 +171,7 @@ class Faces:
         self._faces = {key: face for key, face in self._faces.items() if face.clip.is_file()}
         key = (model, avatar_id)
         if key not in self._faces:
-            path = find_avatar(self._config, avatar_id).path
+            path = find_avatar(self._config, avatar_id, leaving=True).path
             avatar = await asyncio.to_thread(adapter.load_avatar, path)
             clip = await self._idle_clip(adapter, avatar, path)
             adapter.use_idle_clip(avatar, map_clip(clip, avatar.width, avatar.height))

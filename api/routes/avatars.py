@@ -20,14 +20,15 @@ from aiohttp import web
 
 from api import sse
 from api.building import too_slow
-from api.context import BUILDER, FOLLOWERS, SETTINGS
+from api.context import BUILDER, FOLLOWERS, SETTINGS, STORE
 from api.errors import ApiError, name_the_field
 from api.route import Form, Route, json_response
 from api.routes.catalog import summary
 from api.schemas import AvatarForm, AvatarGone, AvatarSummary, Prewarm, PrewarmBody
+from api.tidying import finish_deletions
 from api.upload import Upload, receive, require_own_page
 from opentalking.avatars import AvatarError, AvatarNotFound, Bundle, custom_avatars_dir, find_avatar
-from opentalking.avatars.custom import AvatarProtected, delete_avatar, new_id
+from opentalking.avatars.custom import AvatarProtected, delete_avatar, leave, new_id
 from opentalking.avatars.incoming import incoming, sweep_incoming
 from opentalking.avatars.storage import AvatarsFull, drop_caches, require_room
 from opentalking.config import Settings
@@ -172,16 +173,18 @@ def _model_of(settings: Settings, base_avatar_id: str) -> str:
 
 
 async def delete(request: web.Request) -> AvatarGone:
-    """Away with it, at once. Sessions that show it go on to their end; new ones do not find it."""
+    """Away with it, at once. Sessions that show it go on to their end, and its files with the last of them; new ones do
+    not find it."""
     require_own_page(request)
-    avatar_id = request.match_info["avatar_id"]
+    settings, avatar_id = request.app[SETTINGS], request.match_info["avatar_id"]
     try:
-        await asyncio.to_thread(delete_avatar, request.app[SETTINGS], avatar_id)
+        await asyncio.to_thread(leave, settings, avatar_id)
     except AvatarProtected as error:
         raise ApiError(403, "avatar_protected", str(error)) from None
     except AvatarNotFound as error:
         raise ApiError(404, "avatar_not_found", str(error)) from None
     log.info("avatar %s deleted by %s", avatar_id, request.remote)
+    await finish_deletions(settings, request.app[STORE])
     return AvatarGone(avatar_id, "deleted")
 
 

@@ -158,7 +158,7 @@ def _require_free(settings: Settings, folder: Path, avatar_id: str) -> None:
     if not is_plain_id(avatar_id):
         raise AvatarError(f"{avatar_id!r} cannot be an id: letters, digits, dots, dashes and underscores, at most 64")
     try:
-        find_avatar(settings, avatar_id)
+        find_avatar(settings, avatar_id, leaving=True)
     except AvatarNotFound:
         if not (folder / avatar_id).exists():
             return

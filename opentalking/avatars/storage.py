@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from opentalking.avatars.bundle import AvatarError, avatar_folders, custom_avatars_dir
+from opentalking.avatars.bundle import LEAVING, AvatarError, avatar_folders, custom_avatars_dir
 from opentalking.avatars.incoming import ABANDONED_S, INCOMING, sweep_incoming
 from opentalking.config import Settings, env_name
 
@@ -33,7 +33,7 @@ class AvatarsFull(AvatarError):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """So many avatars, and the bytes of them and of what is kept of them."""
+    """So many avatars, and the bytes of them and of what is kept of them, and of those that are leaving."""
 
     avatars: int
     size: int
@@ -42,9 +42,10 @@ class Use:
 def use_of(settings: Settings) -> Use:
     """What the avatars that people made take now. Reads the disk, a file at a time."""
     folder = custom_avatars_dir(settings)
-    ids = {path.parent.name for path in folder.glob("*/manifest.json")}
+    ids, going = _ids(folder), _ids(folder / LEAVING)
     bundles = sum(_size(path) for path in folder.glob("*") if path.name != INCOMING)
-    return Use(len(ids), bundles + sum(_size(path) for path in _caches(settings) if ids & _owners(path)))
+    caches = sum(_size(path) for path in _caches(settings) if _owners(path) & (ids | going))
+    return Use(len(ids), bundles + caches)
 
 
 def require_room(settings: Settings, adding: Path | None = None) -> None:
@@ -77,12 +78,17 @@ def sweep(settings: Settings) -> None:
     and what is kept there of avatars that are gone. Whatever else is in the cache stays."""
     sweep_incoming(custom_avatars_dir(settings))
     kept = [path for path in _caches(settings) if _untouched(path)]  # before the ids: an avatar may appear meanwhile
-    known = {path.parent.name for folder in avatar_folders(settings) for path in folder.glob("*/manifest.json")}
+    folders = (*avatar_folders(settings), custom_avatars_dir(settings) / LEAVING)
+    known = set[str]().union(*map(_ids, folders))
     for path in kept:
         owners = _owners(path)
         if (owners and not owners & known) or _DRAFT.fullmatch(path.name):
             _log.info("%s belongs to no avatar: removed, %s", path.name, told_size(_size(path)))
             path.unlink(missing_ok=True)
+
+
+def _ids(folder: Path) -> set[str]:
+    return {path.parent.name for path in folder.glob("*/manifest.json")}
 
 
 def _caches(settings: Settings) -> Iterator[Path]:

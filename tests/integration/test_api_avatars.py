@@ -14,6 +14,7 @@ import msgspec
 import psutil
 import pytest
 
+from api.tidying import finish_deletions
 from opentalking.config import Settings
 from tests import portraits
 from tests.api_client import API_SETTINGS, Api
@@ -31,7 +32,7 @@ def left(run_dir: Path) -> list[str]:
     return sorted(
         str(path.relative_to(run_dir))
         for path in run_dir.rglob("*")
-        if path.name != ".incoming" and path != run_dir / "avatars"
+        if path.name not in (".incoming", ".leaving") and path != run_dir / "avatars"
     )
 
 
@@ -68,12 +69,30 @@ async def test_a_photo_becomes_an_avatar_is_listed_shown_and_deleted(api: Api, r
     manifest = json.loads((run_dir / "avatars" / made["id"] / "manifest.json").read_text())
     assert manifest["metadata"]["consent"]["by"] == "u1 from 127.0.0.1"
     assert [path for path in left(run_dir) if path.startswith("cache/portrait/")], "the rig is there before a session"
-    assert (await api.new_session(avatar_id=made["id"])).startswith("sess_")
-
     assert await api.delete(f"/avatars/{made['id']}") == (200, {"avatar_id": made["id"], "status": "deleted"})
     assert (await api.get("/avatars"))[1] == before
     assert [path for path in left(run_dir) if made["id"] in path] == []
     assert (await api.delete(f"/avatars/{made['id']}"))[0] == 404
+
+
+async def test_what_a_session_shows_stays_on_the_disk_until_the_session_ends(api: Api, run_dir: Path) -> None:
+    made = (await upload(api, form(portraits.jpeg(portraits.presenter()))))[1]["id"]
+    sessions = [await api.new_session(avatar_id=made), await api.new_session(avatar_id=made)]
+    assert (await api.delete(f"/avatars/{made}"))[0] == 200
+    assert made not in [avatar["id"] for avatar in (await api.get("/avatars"))[1]]
+    for again in (
+        api.get(f"/avatars/{made}"),
+        api.delete(f"/avatars/{made}"),
+        api.post("/sessions", {"avatar_id": made}),
+    ):
+        status, told = await again
+        assert (status, told["code"]) == (404, "avatar_not_found")
+    for session_id in sessions:
+        await finish_deletions(msgspec.structs.replace(API_SETTINGS, run_dir=str(run_dir)), api.store)
+        assert (run_dir / "avatars" / ".leaving" / made / "manifest.json").is_file()
+        assert [path for path in left(run_dir) if path.startswith(f"cache/portrait/{made}")]
+        assert (await api.delete(f"/sessions/{session_id}"))[0] == 200
+    await until(lambda: not [path for path in left(run_dir) if made in path])
 
 
 async def test_a_refused_photo_is_answered_with_a_report_and_leaves_nothing(api: Api, run_dir: Path) -> None:

@@ -20,9 +20,11 @@ from typing import Any
 import msgspec
 
 from opentalking.avatars import AvatarError, custom_avatars_dir, find_avatar, list_avatars
-from opentalking.avatars.custom import delete_avatar
+from opentalking.avatars.custom import delete_avatar, leave
 from opentalking.avatars.quality import PictureRefused, QualityReport
 from opentalking.avatars.storage import AvatarsFull
+from opentalking.cli.instance import running_instance
+from opentalking.cli.plan import run_dir_of
 from opentalking.config import Settings, load_settings
 from opentalking.models.adapter import ModelError
 from opentalking.models.device import choose_device
@@ -157,7 +159,10 @@ def _prewarm(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _delete(options: argparse.Namespace, settings: Settings) -> int:
-    delete_avatar(settings, options.id)
+    if running_instance(run_dir_of(settings)) is None:
+        delete_avatar(settings, options.id)
+    else:  # whose sessions may show it: its API finishes this
+        leave(settings, options.id)
     print(f"deleted {options.id}")
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from opentalking.avatars.build import Order, build, consent_now
+from opentalking.avatars.custom import leave
 from opentalking.avatars.incoming import ABANDONED_S
 from opentalking.avatars.storage import AvatarsFull, Use, require_room, sweep, use_of
 from opentalking.config import Settings
@@ -50,6 +51,8 @@ def test_the_use_is_that_of_bundles_and_of_what_models_keep(tmp_path: Path, fold
     for other in (f"idle/portrait-presenter-{DIGEST}.i420", f"portrait/x-ada-{RIG}.npz", "voices/ada"):
         cached(tmp_path, other, 50)
     assert use_of(settings) == Use(1, bundle + 3000)
+    leave(settings, "ada")
+    assert use_of(settings) == Use(0, bundle + 3000), "it makes room for another, not yet for bytes"
 
 
 def test_another_is_refused_with_the_figures(tmp_path: Path, folder: Path) -> None:
@@ -97,12 +100,15 @@ def test_an_avatar_that_turns_out_too_large_leaves_nothing(tmp_path: Path, folde
 
 def test_a_sweep_takes_what_nobody_owns_and_nothing_else(tmp_path: Path, folder: Path, settings: Settings) -> None:
     write_bundle(folder)
+    write_bundle(folder, name="leaver")
+    leave(settings, "leaver")
     (folder / ".incoming" / "left").mkdir(parents=True)
     write_bundle(folder / ".incoming" / "left", name="half")
     long = ABANDONED_S + 60
     orphans = [f"idle/portrait-gone-{DIGEST}.i420", f"portrait/gone-{RIG}.npz", "idle/.clip-x1", "portrait/tmpx.tmp"]
     owned = [
         f"idle/portrait-ada-{DIGEST}.i420",
+        f"idle/portrait-leaver-{DIGEST}.i420",
         f"idle/wav2lip-presenter-{DIGEST}.i420",
         f"portrait/presenter-{RIG}.npz",
         f"voices/gone-{RIG}.npz",
