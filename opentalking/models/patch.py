@@ -29,13 +29,17 @@ class SoftPatch:
         """Mix `yuv`, centred YUV of the box, float32 (rows, columns, 3), into `face`, `share` (0..1) of its weight.
 
         Nothing outside of the box is touched."""
+        chroma = halved(yuv[..., 1:]) + CENTRE[1:]
+        self.lay_planes((yuv[..., 0] + CENTRE[0], chroma[..., 0], chroma[..., 1]), share, face)
+
+    def lay_planes(self, drawn: tuple[Float32, Float32, Float32], share: float, face: Planes) -> None:
+        """The same of the box as it is kept: Y, float32 (rows, columns), and U and V at half its size."""
         left, top, right, bottom = self.box
         half = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
-        chroma = halved(yuv[..., 1:]) + CENTRE[1:]
         weight, weight_half = self.weight * np.float32(share), self.weight_half * np.float32(share)
-        _mix(face.y[top:bottom, left:right], yuv[..., 0] + CENTRE[0], weight)
-        _mix(face.u[half], chroma[..., 0], weight_half)
-        _mix(face.v[half], chroma[..., 1], weight_half)
+        _mix(face.y[top:bottom, left:right], drawn[0], weight)
+        _mix(face.u[half], drawn[1], weight_half)
+        _mix(face.v[half], drawn[2], weight_half)
 
 
 def soft_patch(mask: Float32, within: tuple[int, int, int, int] | None = None) -> SoftPatch:

@@ -21,6 +21,7 @@ from opentalking.avatars import AvatarError
 from opentalking.config import Settings
 from opentalking.models.adapter import AvatarState
 from opentalking.models.remote import wire
+from opentalking.models.remote.adapter import MOUTH_ALONE
 from opentalking.models.remote.wire import Geometry, Opening, WireError
 from opentalking.types import FPS, FRAME_MS, MODEL_RATE, MODEL_SAMPLES, AudioChunk, Int16
 from workers.synth.device import Device
@@ -89,6 +90,7 @@ class Session:
 
     def _geometry(self, opening: Opening, avatar: AvatarState) -> Geometry:
         adapter, slices = self._device.adapter, opening.slice_len or self._config.synth_slice_len
+        still = adapter.model_type in MOUTH_ALONE
         return Geometry(
             slice_len=slices,
             frame_num=slices,
@@ -97,7 +99,7 @@ class Session:
             height=avatar.height,
             chunk_samples=slices * MODEL_SAMPLES,
             pipeline=self._config.synth_pipeline,
-            extensions=opening.extensions & wire.EXTENSIONS,
+            extensions=opening.extensions & (wire.EXTENSIONS if still else wire.EXTENSIONS - {"still"}),
             lookahead_ms=adapter.chunk_ms - FRAME_MS + adapter.lookahead_ms,
         )
 

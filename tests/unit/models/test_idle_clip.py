@@ -43,7 +43,7 @@ def test_another_way_to_draw_has_another_clip(tmp_path: Path, monkeypatch: pytes
     before = clip_path(tmp_path, MirrorAdapter(), PACKAGED / "presenter")
     changed = tmp_path / "planes.py"
     changed.write_text("# drawn otherwise")
-    monkeypatch.setattr(idle_clip, "_SHARED", changed)
+    monkeypatch.setattr(idle_clip, "_SHARED", [changed])
     assert clip_path(tmp_path, MirrorAdapter(), PACKAGED / "presenter") != before
 
 

@@ -246,6 +246,20 @@ class Original:
         return found
 
 
+class Painter(MirrorAdapter):
+    """Says of itself that it paints the mouth alone."""
+
+    model_type = "wav2lip"
+
+
+@pytest.mark.parametrize(("adapter", "more"), [(MirrorAdapter, []), (Painter, ["still"])])
+async def test_only_what_draws_the_mouth_alone_promises_to_leave_the_rest(
+    serve: Serve, adapter: type[MirrorAdapter], more: list[str]
+) -> None:
+    async with Original(serve(adapter())) as client:
+        assert (await client.open(INIT_WITH_OURS))["extensions"] == ["partial", "reset", *more]
+
+
 async def test_a_client_of_the_original_gets_what_it_expects(serve: Serve) -> None:
     async with Original(serve(MirrorAdapter(), synth_slice_len=28)) as client:
         told = await client.open()
