@@ -16,6 +16,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from opentalking.addresses import ice_shown, shown
+from opentalking.avatars.storage import told_size, use_of
 from opentalking.cli import control, ports
 from opentalking.cli.check import Check
 from opentalking.cli.chosen import OFFLINE_PIP, chosen
@@ -28,6 +29,7 @@ from opentalking.turns import weights as turns
 SHM_FAIL_MB = 32  # a session's rings take several MB
 SHM_WARN_MB = 256
 _DISK_WARN_MB = 500
+_NEARLY = 0.9  # of what avatars may take
 _COLLECTOR_TIMEOUT_S = 2.0
 _MINIMUM_PYTHON = (3, 11)
 
@@ -61,6 +63,7 @@ def everything(settings: Settings, dev: bool = False) -> list[Check]:
     found = [
         *before_start(settings),
         imports(used_packages(settings), f"pip install --force-reinstall the package, or {OFFLINE_PIP}"),
+        made_avatars(settings),
         cpu_cores(),
         api_port(settings),
         redis_service(settings),
@@ -139,6 +142,19 @@ def turn_taking(settings: Settings) -> Check:
         mend = f"{turns.PIP}, or OPENTALKING_TURN_MODEL_PATH=a file, or OPENTALKING_TURN_MODEL=none"
         return Check("turn taking", "warn", f"silence alone ends a turn: {reason}", mend)
     return Check("turn taking", "ok", "silence alone" if settings.turn_model == "none" else settings.turn_model)
+
+
+def made_avatars(settings: Settings) -> Check:
+    """How much of what they may take the avatars take that people made."""
+    use, number, size = use_of(settings), settings.max_custom_avatars, settings.max_custom_avatars_bytes
+    told = f"{use.avatars} of {number}, {told_size(use.size)} of {told_size(size)}"
+    if (use.avatars < number * _NEARLY and use.size < size * _NEARLY) or number == 0:
+        return Check("made avatars", "ok", told)
+    mend = (
+        "`opentalking avatar delete`, or raise OPENTALKING_MAX_CUSTOM_AVATARS or OPENTALKING_MAX_CUSTOM_AVATARS_BYTES"
+    )
+    full = use.avatars >= number or use.size >= size
+    return Check("made avatars", "warn", f"{told}: {'no more can be made' if full else 'nearly full'}", mend)
 
 
 def run_dir(settings: Settings) -> Check:
