@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -112,27 +110,3 @@ async def test_every_voice_that_is_listed_speaks_and_is_listed_once(tts: TTSAdap
     assert len(set(listed)) == len(listed)
     for voice in listed:
         assert len((await speak(tts, "1, 2.", voice))[0]) > 0, voice
-
-
-def test_threads_that_want_espeak_at_once_load_it_once() -> None:
-    """As in a speech process that comes back: one looks for voices while another speaks already."""
-    code = """
-import threading
-import opentalking.tts.adapters.espeak as espeak
-initialised, together = [], threading.Barrier(8)
-load = espeak._loaded.__wrapped__
-def counted():
-    initialised.append(1)
-    return load()
-espeak._loaded = espeak.lru_cache(maxsize=1)(counted)
-def want():
-    together.wait()
-    espeak._voices()
-    espeak._speak("Hello.", "de", lambda samples: None, threading.Event())
-threads = [threading.Thread(target=want) for _ in range(8)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-assert len(initialised) == 1, len(initialised)
-"""
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
