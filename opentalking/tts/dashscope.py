@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import threading
 from collections.abc import AsyncGenerator, Callable
@@ -48,7 +49,7 @@ class ThreadStream:
     def refused(self, error: object) -> bool:
         """Whether this error is an HTTP answer in place of a WebSocket; then it was told."""
         status, headers = getattr(error, "status_code", None), getattr(error, "resp_headers", None) or {}
-        if not isinstance(status, int):
+        if not isinstance(status, int) or not 400 <= status < 600:  # a WebSocket's own codes are 1000 and above
             return False
         self._put(self.service.refused(status, "", headers.get("retry-after")))
         return True
@@ -114,11 +115,11 @@ def missing(settings: Settings) -> str | None:
     return None if settings.dashscope_api_key else f"set {KEY_SETTING}"
 
 
-def library(settings: Settings) -> Any:
-    """The package, told the key. Imported at the first use, which takes half a second."""
+def library(settings: Settings, module: str) -> Any:
+    """A module of the package, told the key. Imported at the first use, which takes half a second."""
     import dashscope
 
     logging.getLogger("dashscope").setLevel(logging.CRITICAL)  # what it logs, its callbacks are told, too
     logging.getLogger("websocket").setLevel(logging.CRITICAL)
     dashscope.api_key = settings.dashscope_api_key
-    return dashscope
+    return importlib.import_module(f"dashscope.{module}")

@@ -45,7 +45,7 @@ class SambertTTS:
 
     async def warmup(self) -> None:
         """Import the library, no more than that: it has no way to keep a socket."""
-        await asyncio.to_thread(dashscope.library, self._settings)
+        await asyncio.to_thread(dashscope.library, self._settings, "client.base_api")
 
     def voices(self) -> list[Voice]:
         return [Voice(self.provider, *voice) for voice in _VOICES]

@@ -319,17 +319,41 @@ async def test_whatever_fails_twice_the_sentence_is_heard_to_its_end_by_another_
         await service.server.idle.wait()
 
 
-@pytest.mark.parametrize("service", [DASHSCOPE[0]], indirect=True, ids=str)
+@pytest.mark.parametrize("service", DASHSCOPE[:2], indirect=True, ids=str)
 async def test_a_socket_is_kept_from_one_fragment_to_the_next_and_not_after_one_that_was_cut(service: Service) -> None:
-    assert isinstance(service.server, QwenRealtime)
+    assert isinstance(service.server, QwenRealtime | DashScopeVoices)
     await service.speak()
-    await service.speak()
+    await service.speak("Another one.")
     assert service.server.sockets == 1
     await service.speak(voice="Ethan")
-    assert service.server.sockets == 2
+    assert service.server.sockets == 1 + isinstance(service.server, QwenRealtime)  # a session of its is one voice's
+    opened = service.server.sockets
     service.server.faults = [Fault(endless=True, drip_s=0.005)]
-    async with aclosing(service.tts.synthesize_stream(TEXT)) as chunks:
+    async with aclosing(service.tts.synthesize_stream(TEXT, "Ethan")) as chunks:
         await anext(chunks)
-    pcm, _ = await service.speak()
-    assert service.server.sockets == 3
+    pcm, _ = await service.speak(voice="Ethan")
+    assert service.server.sockets == opened + 1
     assert len(pcm) == len(tone(TEXT, 24_000))  # none of what was cut
+
+
+@pytest.mark.parametrize("service", DASHSCOPE[:2], indirect=True, ids=str)
+async def test_a_kept_socket_that_the_service_closes_costs_no_sentence(service: Service) -> None:
+    """Whether its end was seen before the next sentence, or is by it."""
+
+    async def load(name: str) -> TTSAdapter:
+        return service.tts
+
+    assert isinstance(service.server, QwenRealtime | DashScopeVoices)
+    told: list[dict[str, Any]] = []
+    await service.speak()
+    assert service.server.latest is not None
+    await service.server.latest.close()
+    turn = TurnVoice(
+        VoiceChain(service.settings, load, "piper"),
+        Wanted(service.case.provider),
+        lambda event, data: told.append(data),
+    )
+    heard = [chunk async for chunk in turn.speak(TEXT)]
+    assert sum(len(chunk.data) for chunk in heard) == len(tone(TEXT, 24_000))
+    assert service.server.sockets == 2
+    assert "fallback" not in {data["stage"] for data in told}
