@@ -76,7 +76,7 @@ class Voices:
     async def preview(self, wanted: Preview) -> dict[str, Any]:
         """What an engine makes of a text, as the reply to who asked: a WAV in base64, or why there is none.
 
-        Nobody stands in for the engine here: who listens wants to know how it sounds."""
+        Nobody stands in for the engine here: who listens wants to know how it sounds. It is as loud as in a session."""
         name, chunks = wanted.tts_provider or self.default, []
         try:
             async with asyncio.timeout(max(0.0, wanted.deadline - time.time())):
@@ -90,7 +90,8 @@ class Voices:
             return {"code": "timeout", "detail": f"{name} did not answer in time"}
         if not chunks:
             return {"code": "bad_request", "detail": "the text holds nothing that can be spoken"}
-        return {"wav": base64.b64encode(_wav(chunks)).decode()}
+        heard = self.chain.levels.matched((name, wanted.tts_voice, wanted.tts_model), chunks)
+        return {"wav": base64.b64encode(_wav(heard)).decode()}
 
     async def close(self) -> None:
         for loading in self._engines.values():
