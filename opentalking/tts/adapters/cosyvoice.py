@@ -7,65 +7,47 @@ open ones, a singleton with a thread that never ends) is not used: see opentalki
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
 from opentalking.config import Settings
 from opentalking.tts import dashscope
-from opentalking.tts.base import Voice, spoken_text
 from opentalking.tts.dashscope import ThreadStream
 from opentalking.tts.dashscope_sockets import IdleSockets, Socket
-from opentalking.tts.decoding import decode
+from opentalking.tts.decoding import speech
 from opentalking.types import AudioChunk
 
-_MODULE = "audio.tts_v2"
 _RATE = 24_000
 _FORMATS = {"pcm": "PCM_24000HZ_MONO_16BIT", "wav": "WAV_24000HZ_MONO_16BIT", "mp3": "MP3_24000HZ_MONO_256KBPS"}
-_VOICES = (("longanyang", "Long Anyang", "zh-CN"), ("longanhuan", "Long Anhuan", "zh-CN"))
 
 
-class CosyVoiceTTS:
+class CosyVoiceTTS(dashscope.LibraryVoice):
     """TTSAdapter."""
 
     provider = "cosyvoice"
+    module = "audio.tts_v2"
+    known = (("longanyang", "Long Anyang", "zh-CN"), ("longanhuan", "Long Anhuan", "zh-CN"))
     sample_rates = (_RATE,)
-    any_voice = True
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._service = dashscope.service_of(self.provider, settings)
+        super().__init__(settings)
         self._idle: IdleSockets[_Socket] = IdleSockets()
 
-    @classmethod
-    def missing(cls, settings: Settings) -> str | None:
-        """Why this service cannot be used here, or None."""
-        return dashscope.missing(settings)
-
-    async def warmup(self) -> None:
-        """Import the library; an idle connection would be closed before anybody speaks."""
-        await asyncio.to_thread(dashscope.library, self._settings, _MODULE)
-
-    def voices(self) -> list[Voice]:
-        return [Voice(self.provider, *voice) for voice in _VOICES]
-
-    async def synthesize_stream(
+    def synthesize_stream(
         self, text: str, voice: str | None = None, model: str | None = None
     ) -> AsyncGenerator[AudioChunk, None]:
-        text, settings = spoken_text(text), self._settings
-        if not text.strip():
-            return
-        socket = self._idle.take(lambda _: True) or _Socket(settings)
+        settings = self._settings
         voice, model = voice or settings.tts_cosyvoice_voice, model or settings.tts_cosyvoice_model
-        source = ThreadStream(self._service).read(
-            lambda stream: socket.speak(stream, text, voice, model), lambda: self._idle.keep(socket)
-        )
-        async with aclosing(decode(source, settings.tts_cosyvoice_format, _RATE)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+
+        def ask(text: str) -> AsyncGenerator[bytes, None]:
+            socket = self._idle.take(lambda _: True) or _Socket(settings)
+            return ThreadStream(self._service).read(
+                lambda stream: socket.speak(stream, text, voice, model), lambda: self._idle.keep(socket)
+            )
+
+        return speech(text, ask, settings.tts_cosyvoice_format, _RATE)
 
     async def aclose(self) -> None:
         self._idle.close()
@@ -79,7 +61,7 @@ class _Socket(Socket):
     def speak(self, stream: ThreadStream, text: str, voice: str, model: str) -> None:
         """In a thread of the fragment's own; the sound comes by the callbacks."""
         self.begin(stream)
-        library = dashscope.library(self._settings, _MODULE)
+        library = dashscope.library(self._settings, CosyVoiceTTS.module)
         self._task = task = library.SpeechSynthesizer(
             model=model,
             voice=voice,

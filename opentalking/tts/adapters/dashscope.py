@@ -10,67 +10,50 @@ what is still on its way belongs to nobody.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 from opentalking.config import Settings
 from opentalking.tts import dashscope
-from opentalking.tts.base import Voice, spoken_text
 from opentalking.tts.dashscope import ThreadStream
 from opentalking.tts.dashscope_sockets import IdleSockets, Socket
-from opentalking.tts.decoding import decode
+from opentalking.tts.decoding import speech
 from opentalking.types import AudioChunk
 
-_MODULE = "audio.qwen_tts_realtime"
 _RATE = 24_000
-_VOICES = (
-    ("Cherry", "Cherry", "zh-CN"),
-    ("Ethan", "Ethan", "zh-CN"),
-    ("Jennifer", "Jennifer", "en-US"),
-    ("Ryan", "Ryan", "en-US"),
-    ("Kiki", "Kiki", "zh-HK"),
-)
 
 
-class DashScopeTTS:
+class DashScopeTTS(dashscope.LibraryVoice):
     """TTSAdapter."""
 
     provider = "dashscope"
+    module = "audio.qwen_tts_realtime"
+    known = (
+        ("Cherry", "Cherry", "zh-CN"),
+        ("Ethan", "Ethan", "zh-CN"),
+        ("Jennifer", "Jennifer", "en-US"),
+        ("Ryan", "Ryan", "en-US"),
+        ("Kiki", "Kiki", "zh-HK"),
+    )
     sample_rates = (_RATE,)
-    any_voice = True
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._service = dashscope.service_of(self.provider, settings)
+        super().__init__(settings)
         self._idle: IdleSockets[_Socket] = IdleSockets()
 
-    @classmethod
-    def missing(cls, settings: Settings) -> str | None:
-        """Why this service cannot be used here, or None."""
-        return dashscope.missing(settings)
-
-    async def warmup(self) -> None:
-        """Import the library; a socket is opened for the voice that is asked for."""
-        await asyncio.to_thread(dashscope.library, self._settings, _MODULE)
-
-    def voices(self) -> list[Voice]:
-        return [Voice(self.provider, *voice) for voice in _VOICES]
-
-    async def synthesize_stream(
+    def synthesize_stream(
         self, text: str, voice: str | None = None, model: str | None = None
     ) -> AsyncGenerator[AudioChunk, None]:
-        text, settings = spoken_text(text), self._settings
-        if not text.strip():
-            return
-        named = voice or settings.tts_dashscope_voice, model or settings.tts_dashscope_model
-        socket = self._idle.take(lambda idle: idle.named == named) or _Socket(settings, *named)
-        source = ThreadStream(self._service).read(lambda stream: socket.speak(stream, text), lambda: self._keep(socket))
-        async with aclosing(decode(source, "pcm", _RATE)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        named = voice or self._settings.tts_dashscope_voice, model or self._settings.tts_dashscope_model
+
+        def ask(text: str) -> AsyncGenerator[bytes, None]:
+            socket = self._idle.take(lambda idle: idle.named == named) or _Socket(self._settings, *named)
+            return ThreadStream(self._service).read(
+                lambda stream: socket.speak(stream, text), lambda: self._keep(socket)
+            )
+
+        return speech(text, ask, "pcm", _RATE)
 
     def _keep(self, socket: _Socket) -> None:
         if self._settings.qwen_tts_reuse_ws:
@@ -102,7 +85,7 @@ class _Socket(Socket):
 
     def _begun(self) -> bool:
         settings, (voice, model) = self._settings, self.named
-        client = dashscope.library(settings, _MODULE).QwenTtsRealtime
+        client = dashscope.library(settings, DashScopeTTS.module).QwenTtsRealtime
         session = client(model=model, callback=self, url=settings.tts_dashscope_service_url or None)
         session.ws = self.connect(session.url, lambda message: session.on_message(session.ws, message))
         if session.ws is None:

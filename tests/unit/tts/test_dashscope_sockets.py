@@ -11,13 +11,15 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from opentalking.config import Settings
-from opentalking.tts import dashscope, dashscope_sockets
+from opentalking.tts import dashscope_sockets
 from opentalking.tts.base import TTSError
 from opentalking.tts.dashscope import ThreadStream
 from opentalking.tts.dashscope_sockets import IdleSockets, Socket
+from opentalking.tts.service import Service
 from tests.support.voice_servers import VoiceServer
 
 SETTINGS = Settings(dashscope_api_key="a-key")
+SERVICE = Service("cosyvoice", "OPENTALKING_DASHSCOPE_API_KEY", "a-key")
 
 
 class Named(Socket):
@@ -119,7 +121,7 @@ async def test_one_that_nobody_wants_by_the_time_it_is_open_is_closed(slow: Slow
         socket.begin(stream)
         socket.connect(slow.url, lambda message: None)
 
-    stream = ThreadStream(dashscope.service_of("cosyvoice", SETTINGS))
+    stream = ThreadStream(SERVICE)
     async with aclosing(stream.read(speak, socket.close)) as pieces:
         waiting = asyncio.ensure_future(anext(pieces))
         await slow.came.wait()
@@ -140,9 +142,7 @@ async def test_one_that_is_not_answered_is_given_up(slow: Slow, monkeypatch: pyt
         socket.connect(slow.url, lambda message: None)
 
     with pytest.raises(TTSError) as caught:
-        _ = [
-            piece async for piece in ThreadStream(dashscope.service_of("cosyvoice", SETTINGS)).read(speak, socket.close)
-        ]
+        _ = [piece async for piece in ThreadStream(SERVICE).read(speak, socket.close)]
     assert caught.value.code in ("timeout", "unreachable")  # by us, or by the library, whichever is first
     async with asyncio.timeout(10):
         await slow.gone.wait()
@@ -158,11 +158,11 @@ async def test_one_that_was_lost_while_it_waited_says_so_to_its_next_fragment(sl
         if socket.connect(slow.url, lambda message: None) is not None:
             socket.done()
 
-    assert [piece async for piece in ThreadStream(dashscope.service_of("cosyvoice", SETTINGS)).read(speak)] == []
+    assert [piece async for piece in ThreadStream(SERVICE).read(speak)] == []
     assert socket.usable
     await slow.__aexit__()
     await asyncio.to_thread(lost.wait, 10)
     with pytest.raises(TTSError, match="cosyvoice: the connection was lost") as caught:
         async with asyncio.timeout(10):
-            _ = [piece async for piece in ThreadStream(dashscope.service_of("cosyvoice", SETTINGS)).read(speak)]
+            _ = [piece async for piece in ThreadStream(SERVICE).read(speak)]
     assert caught.value.code == "unreachable"
