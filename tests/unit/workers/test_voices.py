@@ -13,9 +13,10 @@ import pytest
 
 from opentalking.config import Settings
 from opentalking.store import Preview
+from opentalking.tts.base import Voice
 from opentalking.tts.policy import TurnVoice, Wanted
 from opentalking.types import Int16
-from tests.support.tone import tone
+from tests.support.tone import ToneTTS, tone
 from workers.voices import Voices
 
 TEXT = "This is how I sound when I have a little more to say."
@@ -56,4 +57,19 @@ async def test_a_taste_of_a_voice_that_was_heard_before_is_as_loud_as_its_turns(
 async def test_as_its_service_gives_it_where_that_is_wanted_or_too_little_is_known(text: str, target_db: float) -> None:
     voices = Voices(msgspec.structs.replace(SETTINGS, tts_loudness_db=target_db))
     np.testing.assert_array_equal(await tasted(voices, text), tone(text))
+    await voices.close()
+
+
+class Unlisted(ToneTTS):
+    """Speaks, but cannot say with which voices."""
+
+    def voices(self) -> list[Voice]:
+        raise KeyError("sk-a-secret")
+
+
+async def test_an_engine_that_cannot_list_its_voices_hides_no_other() -> None:
+    voices = Voices(msgspec.structs.replace(SETTINGS, tts_plugins=f"{SETTINGS.tts_plugins},odd={__name__}:Unlisted"))
+    await voices.warm()
+    assert voices.info()["tts"]["odd"] == {"available": False, "reason": "it failed with KeyError", "any_voice": False}
+    assert "tone" in {voice["provider"] for voice in voices.info()["voices"]}
     await voices.close()
