@@ -35,7 +35,7 @@ OFFLINE = ("piper", "espeak")
 _ATTEMPTS = 2
 _LOAD_S = 20.0  # for an engine to be ready: one that is loaded for the first time, on a busy machine
 _MOST_REST_S = 300.0  # however long a service asks to be left alone
-_LONGEST_S, _LONGEST_S_PER_CHAR = 10.0, 0.6  # more sound than this for a text is no speech of it
+_LONGEST_S, _LONGEST_S_PER_CHAR = 10.0, 0.6
 _CHARS_PER_S = 14.0  # how fast speech is, until a turn's own is known
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -153,7 +153,7 @@ class TurnVoice:
         except TimeoutError:
             raise TTSError(f"{provider} is not ready after {_LOAD_S:g} s", "timeout") from None
         except Exception as error:
-            raise _unforeseen(provider, error) from None
+            raise unforeseen(provider, error) from None
 
     async def _in_time(self, tts: TTSAdapter, engine: Wanted, text: str) -> AsyncGenerator[AudioChunk, None]:
         """An engine's speech under deadlines, none of it longer than speech of this text can be. Raises TTSError."""
@@ -173,7 +173,7 @@ class TurnVoice:
                     if chunk is None:
                         return
                     sounded_s += len(chunk.data) / chunk.sample_rate
-                    if sounded_s > _LONGEST_S + _LONGEST_S_PER_CHAR * len(text):
+                    if sounded_s > longest_s(text):
                         log.warning("voice %s does not stop: cut after %.0f s", engine.provider, sounded_s)
                         return
                     yield chunk
@@ -187,7 +187,7 @@ class TurnVoice:
                 what = "speaks slower than it can be heard"
             raise TTSError(f"{engine.provider} {what}", "timeout") from None
         except Exception as error:
-            raise _unforeseen(engine.provider, error) from None
+            raise unforeseen(engine.provider, error) from None
 
     def _learn_pace(self, text: str, said: Said) -> None:
         if said.seconds > 0.5:
@@ -198,7 +198,12 @@ class TurnVoice:
         self._tell("tts", {"stage": "fallback", **told})
 
 
-def _unforeseen(provider: str, error: Exception) -> TTSError:
+def longest_s(text: str) -> float:
+    """More sound than this, in seconds, is no speech of the text."""
+    return _LONGEST_S + _LONGEST_S_PER_CHAR * len(text)
+
+
+def unforeseen(provider: str, error: Exception) -> TTSError:
     """What an engine should not have raised. Its words stay out of logs and events: they may hold a key."""
     where = "".join(traceback.format_tb(error.__traceback__))
     log.error("voice %s raised %s:\n%s", provider, type(error).__name__, where)

@@ -17,6 +17,7 @@ from opentalking.tts.base import TTSCode, TTSError
 CONNECT_S = 5.0
 _READ_BYTES = 4096  # at most, in one piece: what has come is taken at once
 _TOLD = 200  # characters of a service's own words that are passed on
+_MOST_TOLD = 400  # with ours
 _AHEAD = 256  # pieces that wait for who listens
 _READING: set[asyncio.Task[None]] = set()  # that nothing collects them before they are done
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")  # of an address
@@ -33,7 +34,7 @@ class Service:
     key: str
 
     def error(self, code: TTSCode, what: str, retry_after_s: float | None = None) -> TTSError:
-        return TTSError(f"{self.provider}: {self._without_secrets(what)}", code, retry_after_s)
+        return TTSError(f"{self.provider}: {self._without_secrets(what)[:_MOST_TOLD]}", code, retry_after_s)
 
     def _without_secrets(self, what: str) -> str:
         return _CREDENTIALS.sub("//…@", what.replace(self.key, "…") if self.key else what)

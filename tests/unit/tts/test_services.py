@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -125,6 +126,9 @@ async def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         await tts.aclose()
         async with asyncio.timeout(10):
             await server.idle.wait()
+            for thread in threading.enumerate():
+                if thread.name.startswith(("dashscope", "cosyvoice")):
+                    await asyncio.to_thread(thread.join)
     assert {task for task in asyncio.all_tasks() - before if "aiohttp" not in repr(task)} <= {asyncio.current_task()}
 
 

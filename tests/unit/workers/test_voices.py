@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import time
 import wave
+from collections.abc import AsyncGenerator
 
 import msgspec
 import numpy as np
@@ -15,8 +17,8 @@ from opentalking.config import Settings
 from opentalking.store import Preview
 from opentalking.tts.base import Voice
 from opentalking.tts.policy import TurnVoice, Wanted
-from opentalking.types import Int16
-from tests.support.tone import ToneTTS, tone
+from opentalking.types import AudioChunk, Int16
+from tests.support.tone import RATE, ToneTTS, tone
 from workers.voices import Voices
 
 TEXT = "This is how I sound when I have a little more to say."
@@ -72,4 +74,36 @@ async def test_an_engine_that_cannot_list_its_voices_hides_no_other() -> None:
     await voices.warm()
     assert voices.info()["tts"]["odd"] == {"available": False, "reason": "it failed with KeyError", "any_voice": False}
     assert "tone" in {voice["provider"] for voice in voices.info()["voices"]}
+    await voices.close()
+
+
+class Endless(ToneTTS):
+    """Does not stop."""
+
+    async def synthesize_stream(
+        self, text: str, voice: str | None = None, model: str | None = None
+    ) -> AsyncGenerator[AudioChunk, None]:
+        while True:
+            yield AudioChunk(np.full(RATE, 1000, np.int16), RATE)
+            await asyncio.sleep(0)
+
+
+class Buggy(ToneTTS):
+    async def synthesize_stream(
+        self, text: str, voice: str | None = None, model: str | None = None
+    ) -> AsyncGenerator[AudioChunk, None]:
+        yield AudioChunk(np.full(RATE, 1000, np.int16), RATE)
+        raise KeyError("sk-a-secret")
+
+
+async def test_a_taste_without_end_is_cut() -> None:
+    voices = Voices(msgspec.structs.replace(SETTINGS, tts_plugins=f"{SETTINGS.tts_plugins},odd={__name__}:Endless"))
+    assert 10 < len(await tasted(voices, "Hello.", "odd")) / RATE < 16
+    await voices.close()
+
+
+async def test_a_taste_of_an_engine_that_is_broken_is_answered_at_once() -> None:
+    voices = Voices(msgspec.structs.replace(SETTINGS, tts_plugins=f"{SETTINGS.tts_plugins},odd={__name__}:Buggy"))
+    preview = Preview("preview-1", "1", TEXT, time.time() + 30, tts_provider="odd", tts_voice="", tts_model="")
+    assert await voices.preview(preview) == {"code": "failed", "detail": "odd failed with KeyError"}
     await voices.close()
