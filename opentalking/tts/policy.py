@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import logging
 import time
+import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,9 @@ log = logging.getLogger(__name__)
 
 OFFLINE = ("piper", "espeak")
 _ATTEMPTS = 2
-_LONGEST_S, _LONGEST_S_PER_CHAR = 10.0, 0.6  # more sound than this for a text is no speech of it
+_LOAD_S = 20.0  # for an engine to be ready: one that is loaded for the first time, on a busy machine
+_MOST_REST_S = 300.0  # however long a service asks to be left alone
+_LONGEST_S, _LONGEST_S_PER_CHAR = 10.0, 0.6
 _CHARS_PER_S = 14.0  # how fast speech is, until a turn's own is known
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -69,8 +72,10 @@ class VoiceChain:
         chain = [wanted, *(Wanted(name) for name in names if name != wanted.provider)]
         return sorted(chain, key=lambda one: self._rests(one.provider))
 
-    def failed(self, provider: str) -> None:
-        self._rests_until[provider] = self._clock() + self.settings.tts_rest_s
+    def failed(self, provider: str, asked_s: float | None = None) -> None:
+        """It rests for the setting's time, or for longer if it asked to be left alone (Retry-After)."""
+        rest_s = max(self.settings.tts_rest_s, min(asked_s or 0.0, _MOST_REST_S))
+        self._rests_until[provider] = self._clock() + rest_s
 
     def _rests(self, provider: str) -> bool:
         return self._rests_until.get(provider, 0.0) > self._clock()
@@ -109,7 +114,7 @@ class TurnVoice:
             except TTSError as error:
                 log.warning("voice %s: %s", engine.provider, error)
                 if error.code != "bad_request":  # that is this turn's own trouble
-                    self._chain.failed(engine.provider)
+                    self._chain.failed(engine.provider, error.retry_after_s)
                 if len(self._engines) == 1:
                     raise
                 self._engines.pop(0)
@@ -118,7 +123,7 @@ class TurnVoice:
 
     async def _by(self, engine: Wanted, said: Said) -> AsyncGenerator[AudioChunk, None]:
         """One engine's speech, asked a second time if its failure may pass. Raises TTSError."""
-        tts = await self._chain.load(engine.provider)
+        tts = await self._ready(engine.provider)
         with self._loudness.fragment(engine.provider, engine.voice, engine.model) as loudness:
             for attempt in range(1, _ATTEMPTS + 1):
                 said.begin(skipping=attempt > 1)
@@ -138,26 +143,51 @@ class TurnVoice:
                     self._tell("tts", {"stage": "retry", **told})
                     await asyncio.sleep(wait_s)
 
+    async def _ready(self, provider: str) -> TTSAdapter:
+        """The engine, loaded. Raises TTSError."""
+        try:
+            async with asyncio.timeout(_LOAD_S):
+                return await self._chain.load(provider)
+        except TTSError:
+            raise
+        except TimeoutError:
+            raise TTSError(f"{provider} is not ready after {_LOAD_S:g} s", "timeout") from None
+        except Exception as error:
+            raise unforeseen(provider, error) from None
+
     async def _in_time(self, tts: TTSAdapter, engine: Wanted, text: str) -> AsyncGenerator[AudioChunk, None]:
         """An engine's speech under deadlines, none of it longer than speech of this text can be. Raises TTSError."""
-        settings, sounded_s = self._chain.settings, 0.0
-        stream = tts.synthesize_stream(text, engine.voice or None, engine.model or None)
-        async with contextlib.aclosing(stream):
-            while True:
-                within_s = settings.tts_stall_timeout_s if sounded_s else settings.tts_first_pcm_timeout_s
-                try:
+        clock, first_s = asyncio.get_running_loop().time, self._chain.settings.tts_first_pcm_timeout_s
+        stall_s, waited_s, sounded_s = self._chain.settings.tts_stall_timeout_s, 0.0, 0.0
+        try:
+            async with contextlib.aclosing(
+                tts.synthesize_stream(text, engine.voice or None, engine.model or None)
+            ) as stream:
+                while True:
+                    slack_s = first_s + stall_s + sounded_s - waited_s  # one that drips may not lag for ever
+                    within_s = min(stall_s, slack_s) if sounded_s else first_s - waited_s
+                    began = clock()
                     async with asyncio.timeout(within_s):
                         chunk = await anext(stream, None)
-                except TimeoutError:
-                    what = "stopped in the middle of a sentence" if sounded_s else "gave no sound"
-                    raise TTSError(f"{engine.provider} {what} for {within_s:g} s", "timeout") from None
-                if chunk is None:
-                    return
-                sounded_s += len(chunk.data) / chunk.sample_rate
-                if sounded_s > _LONGEST_S + _LONGEST_S_PER_CHAR * len(text):
-                    log.warning("voice %s does not stop: cut after %.0f s", engine.provider, sounded_s)
-                    return
-                yield chunk
+                    waited_s += clock() - began
+                    if chunk is None:
+                        return
+                    sounded_s += len(chunk.data) / chunk.sample_rate
+                    if sounded_s > longest_s(text):
+                        log.warning("voice %s does not stop: cut after %.0f s", engine.provider, sounded_s)
+                        return
+                    yield chunk
+        except TTSError:
+            raise
+        except TimeoutError:
+            what = f"gave no sound for {first_s:g} s"
+            if sounded_s:
+                what = f"stopped in the middle of a sentence for {stall_s:g} s"
+            if sounded_s and slack_s < stall_s:
+                what = "speaks slower than it can be heard"
+            raise TTSError(f"{engine.provider} {what}", "timeout") from None
+        except Exception as error:
+            raise unforeseen(engine.provider, error) from None
 
     def _learn_pace(self, text: str, said: Said) -> None:
         if said.seconds > 0.5:
@@ -166,3 +196,15 @@ class TurnVoice:
     def _told_fallback(self, failed: str, instead: str, error: TTSError) -> None:
         told = {"provider": failed, "instead": instead, "code": error.code, "message": str(error)}
         self._tell("tts", {"stage": "fallback", **told})
+
+
+def longest_s(text: str) -> float:
+    """More sound than this, in seconds, is no speech of the text."""
+    return _LONGEST_S + _LONGEST_S_PER_CHAR * len(text)
+
+
+def unforeseen(provider: str, error: Exception) -> TTSError:
+    """What an engine should not have raised. Its words stay out of logs and events: they may hold a key."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    log.error("voice %s raised %s:\n%s", provider, type(error).__name__, where)
+    return TTSError(f"{provider} failed with {type(error).__name__}", "failed")

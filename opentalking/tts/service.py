@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 
@@ -14,8 +17,11 @@ from opentalking.tts.base import TTSCode, TTSError
 CONNECT_S = 5.0
 _READ_BYTES = 4096  # at most, in one piece: what has come is taken at once
 _TOLD = 200  # characters of a service's own words that are passed on
+_MOST_TOLD = 400  # with ours
 _AHEAD = 256  # pieces that wait for who listens
 _READING: set[asyncio.Task[None]] = set()  # that nothing collects them before they are done
+_CREDENTIALS = re.compile(r"//[^/@\s]+@")  # of an address
+_NO_SOUND = ("text/", "application/json", "application/problem+json")
 _IDLE_S = 300.0  # a conversation pauses; a new TLS handshake costs a fragment 100 ms
 
 
@@ -28,15 +34,17 @@ class Service:
     key: str
 
     def error(self, code: TTSCode, what: str, retry_after_s: float | None = None) -> TTSError:
-        told = what.replace(self.key, "…") if self.key else what
-        return TTSError(f"{self.provider}: {told}", code, retry_after_s)
+        return TTSError(f"{self.provider}: {self._without_secrets(what)[:_MOST_TOLD]}", code, retry_after_s)
+
+    def _without_secrets(self, what: str) -> str:
+        return _CREDENTIALS.sub("//…@", what.replace(self.key, "…") if self.key else what)
 
     def refused(self, status: int, words: str, retry_after: str | None = None) -> TTSError:
         """An HTTP status that is not 200, with the beginning of what the service says about it."""
-        words = " ".join(words.split())[:_TOLD]
-        if status in (401, 403):
+        words = self._without_secrets(" ".join(words.split()))[:_TOLD]  # in this order: half a key is one, too
+        if status in (401, 403) and "quota" not in words:  # ElevenLabs says so of one that is used up
             return self.error("unauthorized", f"the key is refused ({status}); check {self.key_setting}")
-        if status == 429:
+        if status in (401, 402, 403, 429):
             return self.error("rate_limited", "its rate limit or quota is used up", _seconds(retry_after))
         if status == 408 or status >= 500:
             return self.error("failed", f"it failed with status {status} {words}".rstrip(), _seconds(retry_after))
@@ -70,6 +78,9 @@ async def body_of(response: aiohttp.ClientResponse, service: Service) -> AsyncGe
     if response.status != 200:
         words = (await response.content.read(4 * _TOLD)).decode("utf-8", "replace")
         raise service.refused(response.status, words, response.headers.get("Retry-After"))
+    if response.content_type.startswith(_NO_SOUND):  # bare PCM would be played as it is, whatever it is
+        words = (await response.content.read(_TOLD)).decode("utf-8", "replace")
+        raise service.error("broken", f"it sent {response.content_type} for sound: {' '.join(words.split())}")
     while data := await response.content.read(_READ_BYTES):
         yield data
 
@@ -100,10 +111,9 @@ async def detached(source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Of a Retry-After header; a date counts as long enough to ask somebody else."""
-    if not retry_after:
-        return None
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        return float("inf")
+    """Of a Retry-After header, seconds or a date; None if it says neither. RFC 9110, section 10.2.3."""
+    with suppress(TypeError, ValueError):
+        return max(0.0, float(retry_after or ""))
+    with suppress(TypeError, ValueError):
+        return max(0.0, parsedate_to_datetime(retry_after or "").timestamp() - time.time())
+    return None

@@ -1,4 +1,4 @@
-"""Speech whose phonemes are known: espeak-ng by ctypes, with an event for each, and what the jaw does meanwhile.
+"""Speech whose phonemes are known: espeak-ng, with an event for each, and what the jaw does meanwhile.
 
 The jaw curve is of phonetics and not of any face: a class of openness for each phoneme, none for p, b, m and silence,
 eased by a window of 100 ms as a jaw moves. Phonemes are named as espeak-ng names them; stress marks are ignored.
@@ -6,16 +6,16 @@ eased by a window of 100 ms as a jaw moves. Phonemes are named as espeak-ng name
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-_SYNCHRONOUS, _PHONEME_EVENTS = 2, 1
-_END, _PHONEME = 0, 7
-_UTF8, _END_PAUSE = 1, 0x1000
+from opentalking import espeak_ng
+from opentalking.espeak_ng import PhonemeStart, Told
+from opentalking.types import AudioChunk
+
 BILABIAL = frozenset("pbm")
 JAW_STEP_S = 0.01
 _EASE_STEPS = 11
@@ -75,58 +75,21 @@ class Phonetic:
         return [(one.start + one.end) / 2 for one in self.phonemes if one.name in BILABIAL]
 
 
-class _Event(ctypes.Structure):
-    """espeak_EVENT of speak_lib.h."""
-
-    _fields_ = (
-        ("type", ctypes.c_int),
-        ("unique_identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("phoneme", ctypes.c_char * 8),
-    )
-
-
-_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
-
-
-def _library() -> tuple[ctypes.CDLL, int]:
-    """Initialised anew each time: whoever else of this process did so last may have asked for no events."""
-    import espeakng_loader
-
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
-    rate = library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _PHONEME_EVENTS)
-    assert rate > 0
-    return library, rate
-
-
 @cache
 def pronounce(text: str, voice: str = "en-us", end_pause: bool = False) -> Phonetic:
     """One synthesis of `text`; with `end_pause` a pause follows the sentence, as the server's voice has it."""
-    library, rate = _library()
     pieces: list[NDArray[np.int16]] = []
-    starts: list[tuple[float, str]] = []
+    starts: list[PhonemeStart] = []
 
-    def collect(samples: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
-        if samples and count:
-            pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        index = 0
-        while events[index].type != _END:
-            if events[index].type == _PHONEME:
-                starts.append((events[index].audio_position / 1000, events[index].phoneme.decode().lstrip("',%=")))
-            index += 1
-        return 0
+    def collect(sound: AudioChunk, told: list[PhonemeStart]) -> bool:
+        pieces.append(sound.data)
+        starts.extend(told)
+        return True
 
-    callback = _Callback(collect)
-    library.espeak_SetSynthCallback(callback)
-    assert library.espeak_SetVoiceByName(voice.encode()) == 0
-    encoded = text.encode()
-    flags = _UTF8 | (_END_PAUSE if end_pause else 0)
-    assert library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, flags, None, None) == 0
+    rate = espeak_ng.speak(text, voice, collect, told=Told.OWN_NAMES, end_pause=end_pause)
     pcm = np.concatenate(pieces)
-    ends = [start for start, _ in starts[1:]] + [len(pcm) / rate]
-    phonemes = tuple(Phoneme(name, start, end) for (start, name), end in zip(starts, ends, strict=True))
+    ends = [start.seconds for start in starts[1:]] + [len(pcm) / rate]
+    phonemes = tuple(
+        Phoneme(start.name.lstrip("',%="), start.seconds, end) for start, end in zip(starts, ends, strict=True)
+    )
     return Phonetic(pcm, rate, phonemes)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from opentalking.config import Settings
-from opentalking.plugins import PluginError, load_class, with_plugins
+from opentalking.plugins import Engines, PluginError, load_class, with_plugins
 from opentalking.stt import registry as stt
 from opentalking.tts import registry as tts
 
@@ -64,11 +64,33 @@ def test_what_raises_anything_while_it_is_imported_is_named_with_the_reason(
     assert tts.available(settings)["mine"] == stt.available(settings)["mine"] == str(caught.value)
 
 
-def test_a_class_that_cannot_say_whether_it_works_here_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "silent_plugin.py").write_text("class A:\n    pass\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    settings = Settings(tts_plugins="mine=silent_plugin:A", stt_plugins="mine=silent_plugin:A")
-    told = "it cannot say whether it works here: AttributeError: type object 'A' has no attribute 'missing'"
-    assert tts.available(settings)["mine"] == stt.available(settings)["mine"] == told
+class Broken:
+    """Somebody's engine that is not finished; `missing` is not there."""
+
+
+class Raising:
+    @classmethod
+    def missing(cls, settings: Settings) -> str | None:
+        raise ValueError("the key sk-1 is too short")
+
+
+class Good:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @classmethod
+    def missing(cls, settings: Settings) -> str | None:
+        return None
+
+
+def test_one_broken_plug_in_hides_no_other_and_its_words_are_not_told() -> None:
+    packaged = {"broken": f"{__name__}:Broken", "raising": f"{__name__}:Raising", "good": f"{__name__}:Good"}
+    engines: Engines[Good] = Engines("engine", packaged, "tts_plugins", RuntimeError)
+    assert engines.reasons(Settings()) == {
+        "broken": f"{__name__}:Broken has no classmethod missing(settings)",
+        "raising": "it failed with ValueError",
+        "good": None,
+    }
+    assert engines.pick("broken", Settings()) == "good"
+    with pytest.raises(RuntimeError, match="has no classmethod missing"):
+        engines.create("broken", Settings())

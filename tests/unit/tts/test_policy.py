@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from opentalking.config import Settings
+from opentalking.tts import policy
 from opentalking.tts.base import TTSAdapter, TTSCode, TTSError, Voice
 from opentalking.tts.policy import TurnVoice, VoiceChain, Wanted
 from opentalking.types import AudioChunk, Int16
 
 RATE = 24_000
+SECRET = "a-secret-key"
 CHUNK = RATE // 10
 TEXT = "one two three four five six seven eight nine ten"
 SETTINGS = Settings(tts_fallback="second", tts_first_pcm_timeout_s=0.05, tts_stall_timeout_s=0.05, tts_rest_s=30.0)
@@ -53,6 +55,16 @@ class Scripted:
                     raise step
                 if step == "stall":
                     await asyncio.Event().wait()
+                if step == "nothing":
+                    await asyncio.sleep(0.02)
+                    yield AudioChunk(np.zeros(0, np.int16), self.rate)
+                    continue
+                if step == "drop":
+                    await asyncio.sleep(0.02)
+                    yield AudioChunk(np.full(10, 1000, np.int16), self.rate)
+                    continue
+                if step == "bug":
+                    raise KeyError(SECRET)
                 yield AudioChunk(np.full(self.rate // 10, 1000 * min(number, 30), np.int16), self.rate)
         finally:
             self.open -= 1
@@ -66,11 +78,14 @@ class Room:
 
     def __init__(self, *engines: Scripted, settings: Settings = SETTINGS) -> None:
         self.engines = {engine.provider: engine for engine in engines}
+        self.never_ready: set[str] = set()
         self.now = 0.0
         self.told: list[dict[str, Any]] = []
         self.chain = VoiceChain(settings, self._load, engines[0].provider, clock=lambda: self.now)
 
     async def _load(self, name: str) -> TTSAdapter:
+        if name in self.never_ready:
+            await asyncio.Event().wait()
         if name not in self.engines:
             raise TTSError(f"{name} is not installed")
         return self.engines[name]
@@ -173,6 +188,58 @@ async def test_a_service_that_asks_to_wait_gets_a_moment_but_not_a_minute() -> N
         room = Room(Scripted("first", [failure("rate_limited", wait_s)]), Scripted("second"))
         await heard(room.turn())
         assert room.stages == stages
+
+
+async def test_one_that_gives_chunks_without_sound_has_given_no_sound() -> None:
+    room = Room(Scripted("first", ["nothing"] * 1000, ["nothing"] * 1000), Scripted("second"))
+    assert levels(await heard(room.turn())) == [1000, 2000, 3000, 4000]
+    assert room.told[0]["message"] == "first gave no sound for 0.05 s"
+
+
+async def test_one_that_drips_slower_than_it_can_be_heard_is_given_up() -> None:
+    room = Room(Scripted("first", ["drop"] * 1000, ["drop"] * 1000), Scripted("second"))
+    assert levels(await heard(room.turn()))[-4:] == [1000, 2000, 3000, 4000]
+    assert room.told[0]["message"] == "first speaks slower than it can be heard"
+    assert room.engines["first"].open == 0
+
+
+async def test_an_engine_that_does_not_get_ready_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "_LOAD_S", 0.05)
+    room = Room(Scripted("first"), Scripted("second"))
+    room.never_ready.add("first")
+    assert levels(await heard(room.turn())) == [1000, 2000, 3000, 4000]
+    assert room.told[-1]["message"] == "first is not ready after 0.05 s"
+
+
+async def test_what_an_engine_should_not_have_raised_is_a_failure_and_its_words_are_not_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    room = Room(Scripted("first", [".", "bug"], ["bug"]), Scripted("second"))
+    assert levels(await heard(room.turn()))[-4:] == [1000, 2000, 3000, 4000]
+    assert room.stages == [("retry", "failed"), ("fallback", "failed")]
+    assert room.told[0]["message"] == "first failed with KeyError"
+    assert SECRET not in caplog.text + repr(room.told) and "synthesize_stream" in caplog.text
+
+
+async def test_one_that_cannot_be_loaded_for_an_unforeseen_reason_is_a_failure_too() -> None:
+    room = Room(Scripted("first"), Scripted("second"))
+    room.engines["first"] = None  # type: ignore[assignment]
+    assert levels(await heard(room.turn())) == [1000, 2000, 3000, 4000]
+    assert room.stages == [("retry", "failed"), ("fallback", "failed")] or room.stages == [("fallback", "failed")]
+
+
+@pytest.mark.parametrize(("asked_s", "rests_s"), [(None, 30), (60.0, 60), (5.0, 30), (float("inf"), 300)])
+async def test_an_engine_rests_as_long_as_it_asked_for_but_not_for_ever(asked_s: float | None, rests_s: float) -> None:
+    first = Scripted("first", [failure("rate_limited", asked_s)], [failure("rate_limited", asked_s)])
+    room = Room(first, Scripted("second"))
+    await heard(room.turn())
+    asked = len(first.asked)
+    room.now = rests_s - 1
+    await heard(room.turn())
+    assert len(first.asked) == asked
+    room.now = rests_s + 1
+    await heard(room.turn())
+    assert len(first.asked) == asked + 1
 
 
 async def test_an_engine_that_failed_rests_and_is_then_asked_again() -> None:

@@ -61,7 +61,8 @@ def test_a_plugin_written_wrongly_is_named() -> None:
 
 def test_a_plugin_that_cannot_be_imported_has_that_for_a_reason() -> None:
     settings = Settings(tts_plugins="mine=no_such_module:Mine")
-    assert available(settings)["mine"] == "no_such_module:Mine cannot be imported: No module named 'no_such_module'"
+    told = "no_such_module:Mine cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"
+    assert available(settings)["mine"] == told
     assert pick_tts(settings) != "mine"
     with pytest.raises(TTSError, match="no_such_module:Mine cannot be imported"):
         create_tts("mine", settings)

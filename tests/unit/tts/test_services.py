@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -103,9 +104,10 @@ class Service:
 
     async def fails(self, *faults: Fault) -> TTSError:
         self.server.faults = list(faults)
-        with pytest.raises(TTSError) as caught:
-            await self.speak()
-        await self.server.idle.wait()
+        async with asyncio.timeout(20):
+            with pytest.raises(TTSError) as caught:
+                await self.speak()
+            await self.server.idle.wait()
         assert KEY not in str(caught.value)
         return caught.value
 
@@ -124,6 +126,9 @@ async def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         await tts.aclose()
         async with asyncio.timeout(10):
             await server.idle.wait()
+            for thread in threading.enumerate():
+                if thread.name.startswith(("dashscope", "cosyvoice")):
+                    await asyncio.to_thread(thread.join)
     assert {task for task in asyncio.all_tasks() - before if "aiohttp" not in repr(task)} <= {asyncio.current_task()}
 
 
@@ -193,8 +198,10 @@ async def test_refusals_have_a_code_and_what_may_pass_is_told_apart(service: Ser
     limited = await service.fails(Fault(status=429, retry_after="7"))
     told_s = None if service.case.provider == "sambert" else 7.0  # its library keeps the header to itself
     assert (limited.code, limited.retry_after_s, limited.may_pass) == ("rate_limited", told_s, True)
-    by_date = await service.fails(Fault(status=429, retry_after="Wed, 25 Nov 2026 12:00:00 GMT"))
-    assert by_date.retry_after_s == (told_s and float("inf"))
+    for date, asked_s in (("Wed, 25 Nov 2099 12:00:00 GMT", 1e8), ("Wed, 25 Nov 2020 12:00:00 GMT", 0)):
+        by_date = await service.fails(Fault(status=429, retry_after=date))
+        assert by_date.retry_after_s is told_s or by_date.retry_after_s == 0 or (by_date.retry_after_s or 0) > asked_s
+    assert (await service.fails(Fault(status=429, retry_after="soon"))).retry_after_s is None
     for status in (500, 502, 503):
         assert (await service.fails(Fault(status=status))).code == "failed"
     refused = await service.fails(Fault(status=400))
@@ -216,6 +223,18 @@ async def test_what_is_no_sound_is_an_error(service: Service) -> None:
     told = "failed" if service.case in DASHSCOPE else "broken"  # these say themselves that they have failed
     assert (await service.fails(Fault(garbage=True))).code == told
     await service.tts.aclose()
+
+
+@pytest.mark.parametrize("service", DASHSCOPE[:1], indirect=True, ids=str)
+async def test_sound_that_is_not_base64_is_told_at_once(service: Service) -> None:
+    assert (await service.fails(Fault(malformed=True, stall=True, parts=1))).code == "broken"
+
+
+@pytest.mark.parametrize("service", [DASHSCOPE[0], DASHSCOPE[1]], indirect=True, ids=str)
+async def test_a_flood_of_sound_is_not_kept(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opentalking.tts.dashscope._MOST_BYTES", 1 << 16)
+    error = await service.fails(Fault(endless=True))
+    assert error.code == "broken" and "of sound for a fragment" in str(error)
 
 
 @one_each
@@ -319,17 +338,41 @@ async def test_whatever_fails_twice_the_sentence_is_heard_to_its_end_by_another_
         await service.server.idle.wait()
 
 
-@pytest.mark.parametrize("service", [DASHSCOPE[0]], indirect=True, ids=str)
+@pytest.mark.parametrize("service", DASHSCOPE[:2], indirect=True, ids=str)
 async def test_a_socket_is_kept_from_one_fragment_to_the_next_and_not_after_one_that_was_cut(service: Service) -> None:
-    assert isinstance(service.server, QwenRealtime)
+    assert isinstance(service.server, QwenRealtime | DashScopeVoices)
     await service.speak()
-    await service.speak()
+    await service.speak("Another one.")
     assert service.server.sockets == 1
     await service.speak(voice="Ethan")
-    assert service.server.sockets == 2
+    assert service.server.sockets == 1 + isinstance(service.server, QwenRealtime)  # a session of its is one voice's
+    opened = service.server.sockets
     service.server.faults = [Fault(endless=True, drip_s=0.005)]
-    async with aclosing(service.tts.synthesize_stream(TEXT)) as chunks:
+    async with aclosing(service.tts.synthesize_stream(TEXT, "Ethan")) as chunks:
         await anext(chunks)
-    pcm, _ = await service.speak()
-    assert service.server.sockets == 3
+    pcm, _ = await service.speak(voice="Ethan")
+    assert service.server.sockets == opened + 1
     assert len(pcm) == len(tone(TEXT, 24_000))  # none of what was cut
+
+
+@pytest.mark.parametrize("service", DASHSCOPE[:2], indirect=True, ids=str)
+async def test_a_kept_socket_that_the_service_closes_costs_no_sentence(service: Service) -> None:
+    """Whether its end was seen before the next sentence, or is by it."""
+
+    async def load(name: str) -> TTSAdapter:
+        return service.tts
+
+    assert isinstance(service.server, QwenRealtime | DashScopeVoices)
+    told: list[dict[str, Any]] = []
+    await service.speak()
+    assert service.server.latest is not None
+    await service.server.latest.close()
+    turn = TurnVoice(
+        VoiceChain(service.settings, load, "piper"),
+        Wanted(service.case.provider),
+        lambda event, data: told.append(data),
+    )
+    heard = [chunk async for chunk in turn.speak(TEXT)]
+    assert sum(len(chunk.data) for chunk in heard) == len(tone(TEXT, 24_000))
+    assert service.server.sockets == 2
+    assert "fallback" not in {data["stage"] for data in told}
