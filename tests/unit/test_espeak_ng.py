@@ -43,7 +43,7 @@ def test_the_same_calls_in_another_process_make_the_same_sound() -> None:
 import hashlib
 from opentalking.models.portrait.training.espeak import synthesise
 heard = hashlib.sha256()
-for text, voice, pace, pitch in (("Hello to you.", "en-us", 175, 50), ("Guten Tag.", "de+m3", 140, 30)):
+for text, voice, pace, pitch in (("Hello to you.", "en-us+f2", 175, 50), ("Guten Tag.", "de+m3", 140, 30)):
     samples, rate, phonemes = synthesise(text, voice, pace, pitch)
     heard.update(samples.tobytes() + repr((rate, phonemes)).encode())
 print(heard.hexdigest())

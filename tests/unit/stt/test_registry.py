@@ -67,4 +67,5 @@ def test_plugins_written_wrongly_or_not_there_are_named() -> None:
     with pytest.raises(STTError, match="OPENTALKING_STT_PLUGINS: 'mine' is not name=module:Class"):
         list_stt(Settings(stt_plugins="mine"))
     settings = Settings(stt_plugins="mine=no_such_module:Mine")
-    assert available(settings)["mine"] == "no_such_module:Mine cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"
+    told = "no_such_module:Mine cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"
+    assert available(settings)["mine"] == told
