@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from opentalking.redaction import redacted
 from opentalking.tts.base import TTSCode, TTSError
 
 CONNECT_S = 5.0
 _READ_BYTES = 4096  # at most, in one piece: what has come is taken at once
-_TOLD = 200  # characters of a service's own words that are passed on
+_WORDS_BYTES = 16_384  # of a refusal, at most: no more of it is read, and much less told
 _AHEAD = 256  # pieces that wait for who listens
 _READING: set[asyncio.Task[None]] = set()  # that nothing collects them before they are done
 _IDLE_S = 300.0  # a conversation pauses; a new TLS handshake costs a fragment 100 ms
@@ -28,12 +29,11 @@ class Service:
     key: str
 
     def error(self, code: TTSCode, what: str, retry_after_s: float | None = None) -> TTSError:
-        told = what.replace(self.key, "…") if self.key else what
-        return TTSError(f"{self.provider}: {told}", code, retry_after_s)
+        return TTSError(f"{self.provider}: {redacted(what, [self.key])}", code, retry_after_s)
 
     def refused(self, status: int, words: str, retry_after: str | None = None) -> TTSError:
         """An HTTP status that is not 200, with the beginning of what the service says about it."""
-        words = " ".join(words.split())[:_TOLD]
+        words = " ".join(words.split())
         if status in (401, 403):
             return self.error("unauthorized", f"the key is refused ({status}); check {self.key_setting}")
         if status == 429:
@@ -68,10 +68,19 @@ def connections() -> aiohttp.ClientSession:
 async def body_of(response: aiohttp.ClientResponse, service: Service) -> AsyncGenerator[bytes, None]:
     """The bytes of an answer as they come. Raises TTSError if it is a refusal, or breaks off."""
     if response.status != 200:
-        words = (await response.content.read(4 * _TOLD)).decode("utf-8", "replace")
-        raise service.refused(response.status, words, response.headers.get("Retry-After"))
+        raise service.refused(response.status, await _words_of(response), response.headers.get("Retry-After"))
     while data := await response.content.read(_READ_BYTES):
         yield data
+
+
+async def _words_of(response: aiohttp.ClientResponse) -> str:
+    """All of a refusal's words: a piece of them may end within a key, which nobody would know by its half."""
+    words = bytearray()
+    while data := await response.content.read(_READ_BYTES):
+        words += data
+        if len(words) > _WORDS_BYTES:
+            return ""
+    return words.decode("utf-8", "replace")
 
 
 async def detached(source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -34,6 +34,7 @@ class Fault:
     """What goes wrong. `parts` counts pieces of sound before it does."""
 
     status: int = 0  # refuse with it
+    words: str = ""  # of the refusal, where HTTP has a body for them
     retry_after: str = ""
     delay_s: float = 0.0  # before the first piece
     drip_s: float = 0.0  # before every piece
@@ -142,7 +143,7 @@ class VoiceServer:
         """An HTTP body of sound."""
         if fault.status:
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
-            return web.json_response({"error": f"refused {KEY}"}, status=fault.status, headers=headers)
+            return await self._refusal(request, fault, headers)
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         try:
             async with aclosing(self.sound(data, fault)) as pieces:
@@ -152,6 +153,17 @@ class VoiceServer:
             await response.prepare(request)
         except Aborted:
             cut(request)
+        return response
+
+    async def _refusal(self, request: web.Request, fault: Fault, headers: dict[str, str]) -> web.StreamResponse:
+        """Its words come in two pieces, cut within the key."""
+        words = json.dumps({"error": fault.words or f"refused {KEY}"})
+        cut_at = words.find(KEY) + len(KEY) // 2 if KEY in words else len(words)
+        response = web.StreamResponse(status=fault.status, headers=headers)
+        await response.prepare(request)
+        for piece in (words[:cut_at], words[cut_at:]):
+            await response.write(piece.encode())
+            await asyncio.sleep(0.02)  # so that they are two on the wire; what is tested holds for one as well
         return response
 
     async def refuse(self, fault: Fault) -> web.Response:

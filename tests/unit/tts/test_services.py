@@ -201,6 +201,29 @@ async def test_refusals_have_a_code_and_what_may_pass_is_told_apart(service: Ser
     assert (refused.code, refused.may_pass) == ("bad_request", False)
 
 
+@pytest.mark.parametrize("service", KEYED[:2], indirect=True, ids=str)
+@pytest.mark.parametrize("before", [0, 150, 158, 190])
+async def test_a_refusal_that_repeats_the_key_is_told_without_any_part_of_it(service: Service, before: int) -> None:
+    told = str(await service.fails(Fault(status=400, words="." * before + KEY)))
+    assert KEY[:4] not in told and len(told) < 250
+    assert ("…" in told) == (before < 190)
+
+
+@pytest.mark.parametrize("service", KEYED[:2], indirect=True, ids=str)
+@pytest.mark.parametrize(
+    "address", ["http//user:hunter2pw@h/v1", "http://user:hunter2pw@[h/v1", "http://user:hunter2pw@h:x/v1"]
+)
+async def test_an_address_that_is_none_is_told_without_its_password(service: Service, address: str) -> None:
+    tts = create_tts(
+        service.case.provider,
+        msgspec.structs.replace(service.settings, tts_openai_base_url=address, tts_elevenlabs_base_url=address),
+    )
+    with pytest.raises(TTSError) as caught:
+        _ = [chunk async for chunk in tts.synthesize_stream(TEXT)]
+    await tts.aclose()
+    assert "hunter2pw" not in str(caught.value)
+
+
 @one_each
 async def test_a_connection_that_breaks_is_an_error_before_the_first_sound_and_after_it(service: Service) -> None:
     for parts in (0, 5):
