@@ -19,6 +19,7 @@ import numpy as np
 
 from opentalking.config import Settings
 from opentalking.tts.base import TTSError, Voice, spoken_text
+from opentalking.tts.scripts import reads
 from opentalking.tts.vits import ChunkedVits, Latents, chunk_spans
 from opentalking.types import AudioChunk, Float32, Int16
 
@@ -57,10 +58,15 @@ class PiperTTS:
     async def warmup(self) -> None:
         await self._run(self._load)
 
+    def reads(self, script: str, voice: str | None = None) -> bool:
+        """Whether the voice's language is written in it."""
+        language = self._engine.language if self._engine else self.voices()[0].language
+        return reads(language, script)
+
     def voices(self) -> list[Voice]:
         path = _find_voice(self._settings)
         config = _read_config(path)
-        language = config.get("language", {}).get("code", config["espeak"]["voice"])
+        language = _language(config)
         return [Voice(self.provider, path.stem, f"{config.get('dataset', path.stem)} ({language})", language)]
 
     async def synthesize_stream(
@@ -110,6 +116,7 @@ class _Engine:
         )
         self._ids: dict[str, list[int]] = config["phoneme_id_map"]
         self._espeak_voice: str = config["espeak"]["voice"]
+        self.language = _language(config)
         try:
             self._vits = ChunkedVits(path, settings.cache_dir / "voices", settings.tts_threads)
         except (ImportError, ValueError) as error:
@@ -157,6 +164,10 @@ def _read_config(voice: Path) -> dict[str, Any]:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.DecodeError) as error:
         raise TTSError(f"the voice's configuration {path} cannot be read: {error}") from error
+
+
+def _language(config: dict[str, Any]) -> str:
+    return str(config.get("language", {}).get("code") or config["espeak"]["voice"])
 
 
 def _find_voice(settings: Settings) -> Path:
