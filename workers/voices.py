@@ -17,7 +17,7 @@ import numpy as np
 from opentalking.config import Settings
 from opentalking.store import Preview
 from opentalking.tts.base import TTSAdapter, TTSError, Voice
-from opentalking.tts.policy import VoiceChain
+from opentalking.tts.policy import VoiceChain, Wanted
 from opentalking.tts.registry import available, create_tts, pick_tts
 from opentalking.types import AudioChunk
 
@@ -78,12 +78,10 @@ class Voices:
 
         Nobody stands in for the engine here: who listens wants to know how it sounds."""
         name, chunks = wanted.tts_provider or self.default, []
+        speech = self.chain.alone(Wanted(name, wanted.tts_voice, wanted.tts_model), wanted.text)
         try:
-            async with asyncio.timeout(max(0.0, wanted.deadline - time.time())):
-                tts = await self.load(name)
-                stream = tts.synthesize_stream(wanted.text, wanted.tts_voice or None, wanted.tts_model or None)
-                async with contextlib.aclosing(stream):
-                    chunks = [chunk async for chunk in stream]
+            async with asyncio.timeout(max(0.0, wanted.deadline - time.time())), contextlib.aclosing(speech):
+                chunks = [chunk async for chunk in speech]
         except TTSError as error:
             return {"code": error.code, "detail": str(error)}
         except TimeoutError:

@@ -33,8 +33,6 @@ class EspeakTTS:
     any_voice = False
 
     def __init__(self, settings: Settings) -> None:
-        configured = settings.tts_voice if settings.tts_provider == self.provider else ""
-        self._default_voice = configured or _DEFAULT_VOICE
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="espeak")
 
     @classmethod
@@ -70,7 +68,7 @@ class EspeakTTS:
         def hand_over(chunk: AudioChunk) -> None:
             loop.call_soon_threadsafe(chunks.put_nowait, chunk)
 
-        speaking = loop.run_in_executor(self._thread, _speak, text, voice or self._default_voice, hand_over, aborted)
+        speaking = loop.run_in_executor(self._thread, _speak, text, voice or _DEFAULT_VOICE, hand_over, aborted)
         speaking.add_done_callback(lambda _: chunks.put_nowait(None))
         try:
             while (chunk := await chunks.get()) is not None:
