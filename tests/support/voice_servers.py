@@ -88,6 +88,7 @@ class VoiceServer:
         self.faults: list[Fault] = []  # of the next requests, one each
         self.requests: list[dict[str, Any]] = []
         self.open = 0
+        self.parts = 0  # pieces of the last sound
         self.delayed_s = 0.0  # how long the last one really was delayed, on a busy machine
         self.base_url = ""
         self.idle = asyncio.Event()
@@ -123,7 +124,7 @@ class VoiceServer:
             if fault.garbage:
                 data = b"<html>this is no sound at all</html>" * 400
             pieces = [data[at : at + _PART] for at in range(0, len(data), _PART)]
-            number = 0
+            self.parts, number = len(pieces), 0
             while number < len(pieces) or fault.endless:
                 if (fault.stall or fault.reset or fault.truncate) and number == fault.parts:
                     if fault.stall:
