@@ -76,9 +76,10 @@ class Voices:
     async def preview(self, wanted: Preview) -> dict[str, Any]:
         """What an engine makes of a text, as the reply to who asked: a WAV in base64, or why there is none.
 
-        Nobody stands in for the engine here: who listens wants to know how it sounds."""
+        Nobody stands in for the engine here: who listens wants to know how it sounds. It is as loud as in a session."""
         name, chunks = wanted.tts_provider or self.default, []
-        speech = self.chain.alone(Wanted(name, wanted.tts_voice, wanted.tts_model), wanted.text)
+        speaker = self.chain.configured(Wanted(name, wanted.tts_voice, wanted.tts_model))
+        speech = self.chain.alone(speaker, wanted.text)
         try:
             async with asyncio.timeout(max(0.0, wanted.deadline - time.time())), contextlib.aclosing(speech):
                 chunks = [chunk async for chunk in speech]
@@ -88,7 +89,8 @@ class Voices:
             return {"code": "timeout", "detail": f"{name} did not answer in time"}
         if not chunks:
             return {"code": "bad_request", "detail": "the text holds nothing that can be spoken"}
-        return {"wav": base64.b64encode(_wav(chunks)).decode()}
+        heard = self.chain.levels.matched((speaker.provider, speaker.voice, speaker.model), chunks)
+        return {"wav": base64.b64encode(_wav(heard)).decode()}
 
     async def close(self) -> None:
         for loading in self._engines.values():

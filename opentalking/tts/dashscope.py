@@ -12,18 +12,45 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import threading
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from opentalking.config import Settings
-from opentalking.tts.base import TTSCode, TTSError
+from opentalking.tts.base import TTSCode, TTSError, Voice
 from opentalking.tts.service import Service
 
-KEY_SETTING = "OPENTALKING_DASHSCOPE_API_KEY"
+_KEY_SETTING = "OPENTALKING_DASHSCOPE_API_KEY"
 _UNPAID = ("Arrearage", "Throttling", "LimitExceeded", "Quota")
 _KEYS = ("InvalidApiKey", "AccessDenied", "Unauthorized")
+
+
+class LibraryVoice:
+    """What an adapter is beside what it says: whoever derives names these four."""
+
+    provider: str
+    module: str  # of the library
+    known: tuple[tuple[str, str, str], ...]  # (id, label, language) of some voices; others can be named
+    sample_rates: tuple[int, ...]
+    any_voice = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._service = Service(self.provider, _KEY_SETTING, settings.dashscope_api_key)
+
+    @classmethod
+    def missing(cls, settings: Settings) -> str | None:
+        """Why this service cannot be used here, or None."""
+        return None if settings.dashscope_api_key else f"set {_KEY_SETTING}"
+
+    async def warmup(self) -> None:
+        """Import the library; a connection that waited for the first to speak would be closed before."""
+        await asyncio.to_thread(library, self._settings, self.module)
+
+    def voices(self) -> list[Voice]:
+        return [Voice(self.provider, *voice) for voice in self.known]
 
 
 class ThreadStream:
@@ -48,7 +75,7 @@ class ThreadStream:
     def refused(self, error: object) -> bool:
         """Whether this error is an HTTP answer in place of a WebSocket; then it was told."""
         status, headers = getattr(error, "status_code", None), getattr(error, "resp_headers", None) or {}
-        if not isinstance(status, int):
+        if not isinstance(status, int) or not 400 <= status < 600:  # a WebSocket's own codes are 1000 and above
             return False
         self._put(self.service.refused(status, "", headers.get("retry-after")))
         return True
@@ -105,20 +132,11 @@ def aside(call: Callable[[], object]) -> None:
     threading.Thread(target=run, name="dashscope-close", daemon=True).start()
 
 
-def service_of(provider: str, settings: Settings) -> Service:
-    return Service(provider, KEY_SETTING, settings.dashscope_api_key)
-
-
-def missing(settings: Settings) -> str | None:
-    """Why DashScope's voices cannot be used here, or None."""
-    return None if settings.dashscope_api_key else f"set {KEY_SETTING}"
-
-
-def library(settings: Settings) -> Any:
-    """The package, told the key. Imported at the first use, which takes half a second."""
+def library(settings: Settings, module: str) -> Any:
+    """A module of the package, told the key. Imported at the first use, which takes half a second."""
     import dashscope
 
     logging.getLogger("dashscope").setLevel(logging.CRITICAL)  # what it logs, its callbacks are told, too
     logging.getLogger("websocket").setLevel(logging.CRITICAL)
     dashscope.api_key = settings.dashscope_api_key
-    return dashscope
+    return importlib.import_module(f"dashscope.{module}")

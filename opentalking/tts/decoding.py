@@ -13,7 +13,7 @@ fragment that is dropped leaves nothing behind. The ffmpeg process of the specif
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from itertools import groupby
 from typing import Any, Literal, Protocol, get_args
@@ -21,7 +21,7 @@ from typing import Any, Literal, Protocol, get_args
 import av
 import numpy as np
 
-from opentalking.tts.base import TTSError
+from opentalking.tts.base import TTSError, spoken_text
 from opentalking.tts.containers import Id3Tag, OggPackets, WavHeader
 from opentalking.types import AudioChunk, Float32, Int16
 
@@ -71,6 +71,17 @@ async def decode(source: AsyncGenerator[bytes, None], audio_format: str, rate: i
         yield chunk
     if not sounded:
         raise TTSError(f"the service sent no sound ({audio_format})", "broken")
+
+
+async def speech(
+    text: str, ask: Callable[[str], AsyncGenerator[bytes, None]], audio_format: str, rate: int
+) -> AsyncGenerator[AudioChunk, None]:
+    """PCM of a text whose bytes `ask` gives; one without anything to say is not asked for. Raises TTSError."""
+    text = spoken_text(text)
+    if text.strip():
+        async with aclosing(decode(ask(text), audio_format, rate)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 class PcmDecoder:

@@ -107,6 +107,18 @@ class VoiceLevels:
         level = self._known.get(voice)
         return None if level is None else level.wanted_db(self.target_db)
 
+    def matched(self, voice: tuple[str, ...], chunks: list[AudioChunk]) -> list[AudioChunk]:
+        """A fragment that is there as a whole, at the gain that a turn of this voice would now begin with."""
+        if not self.target_db or not chunks:
+            return chunks
+        meter = SpeechMeter(chunks[0].sample_rate)
+        for chunk in chunks:
+            meter.push(chunk.data)
+        if (level := meter.level()) is not None:
+            self.learn(voice, level)
+        gain = 10 ** ((self.wanted_db(voice) or 0.0) / 20)
+        return [AudioChunk(amplified(chunk.data, gain), chunk.sample_rate) for chunk in chunks]
+
     def learn(self, voice: tuple[str, ...], level: Level) -> None:
         known = self._known.get(voice)
         self._known[voice] = level if known is None else known.joined(level)

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 OFFLINE = ("piper", "espeak")
 _ATTEMPTS = 2
+_MOST_REST_S = 300.0  # however long a service asks to be left alone
 _MOST_PACE = 3.0  # a voice that takes so much longer than usual, or less, was not timed well
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -83,8 +84,7 @@ class VoiceChain:
         return await loaded(self._load, provider, self.settings.tts_first_pcm_timeout_s)
 
     async def alone(self, wanted: Wanted, text: str) -> AsyncGenerator[AudioChunk, None]:
-        """The wanted engine's speech as it is, once: nobody stands in for it. Raises TTSError."""
-        wanted = self.configured(wanted)
+        """The engine's speech as it is, once: nobody stands in for it. Raises TTSError."""
         tts = await self.load(wanted.provider)
         if unread := _unread(tts, wanted.voice, text):
             raise _cannot_read(wanted, unread)
@@ -92,8 +92,10 @@ class VoiceChain:
             async for chunk in chunks:
                 yield chunk
 
-    def failed(self, provider: str) -> None:
-        self._rests_until[provider] = self._clock() + self.settings.tts_rest_s
+    def failed(self, provider: str, asked_s: float | None = None) -> None:
+        """It rests for the setting's time, or for longer if it asked to be left alone (Retry-After)."""
+        rest_s = max(self.settings.tts_rest_s, min(asked_s or 0.0, _MOST_REST_S))
+        self._rests_until[provider] = self._clock() + rest_s
 
     def _rests(self, provider: str) -> bool:
         return self._rests_until.get(provider, 0.0) > self._clock()
@@ -182,7 +184,7 @@ class TurnVoice:
         """The next engine takes over, for the rest of the turn. Raises the error if there is none."""
         log.warning("voice %s: %s", engine.provider, error)
         if error.code != "bad_request":  # that is this turn's own trouble
-            self._chain.failed(engine.provider)
+            self._chain.failed(engine.provider, error.retry_after_s)
         if len(self._engines) == 1:
             raise error
         at = self._engines.index(engine)  # those before it cannot read what it was to say

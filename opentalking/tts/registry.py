@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from opentalking.config import Settings
-from opentalking.plugins import PluginError, load_class, with_plugins
+from opentalking.plugins import EngineClass, Engines
 from opentalking.tts.base import TTSAdapter, TTSError
 
 _ADAPTERS = {  # name -> module:class, in order of preference
@@ -18,68 +18,13 @@ _ADAPTERS = {  # name -> module:class, in order of preference
     "cosyvoice": "opentalking.tts.adapters.cosyvoice:CosyVoiceTTS",
     "sambert": "opentalking.tts.adapters.sambert:SambertTTS",
 }
-
-
-def list_tts(settings: Settings) -> list[str]:
-    """Names of all engines, whether they can be used here or not."""
-    return list(_targets(settings))
-
-
-def create_tts(name: str, settings: Settings) -> TTSAdapter:
-    """A new adapter, not yet warmed. Raises TTSError for an unknown name, or with what is missing."""
-    adapter = _adapter_class(name, settings)
-    if reason := adapter.missing(settings):
-        raise TTSError(f"{name}: {reason}")
-    return adapter(settings)
-
-
-def available(settings: Settings) -> dict[str, str | None]:
-    """Every engine with the reason why it cannot be used here, None when it can."""
-    return {name: _reason(name, settings) for name in _targets(settings)}
+_ENGINES: Engines[TTSAdapter] = Engines("voice engine", _ADAPTERS, "tts_plugins", TTSError)
+list_tts, create_tts, available = _ENGINES.names, _ENGINES.create, _ENGINES.reasons
 
 
 def pick_tts(settings: Settings) -> str:
     """The configured engine if it can be used, else the first that can. Raises TTSError when none can."""
-    reasons = available(settings)
-    _adapter_class(settings.tts_provider, settings)  # a misspelt name is not silently replaced
-    for name in (settings.tts_provider, *reasons):
-        if reasons[name] is None:
-            return name
-    raise TTSError("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
-
-
-class _AdapterClass(Protocol):
-    """What a module of adapters offers: the class, and whether it can work here."""
-
-    def __call__(self, settings: Settings) -> TTSAdapter: ...
-
-    def missing(self, settings: Settings) -> str | None: ...
-
-
-def _targets(settings: Settings) -> dict[str, str]:
-    """name -> module:class of the packaged engines and of OPENTALKING_TTS_PLUGINS."""
-    try:
-        return with_plugins(_ADAPTERS, settings, "tts_plugins")
-    except PluginError as error:
-        raise TTSError(str(error)) from error
-
-
-def _reason(name: str, settings: Settings) -> str | None:
-    try:
-        return _adapter_class(name, settings).missing(settings)
-    except TTSError as error:  # a plug-in that cannot be imported
-        return str(error)
-
-
-def _adapter_class(name: str, settings: Settings) -> _AdapterClass:
-    targets = _targets(settings)
-    if name not in targets:
-        raise TTSError(f"there is no voice engine {name!r}; there are {', '.join(targets)}")
-    try:
-        adapter: _AdapterClass = load_class(targets[name])
-    except PluginError as error:
-        raise TTSError(str(error)) from error
-    return adapter
+    return _ENGINES.pick(settings.tts_provider, settings)
 
 
 if TYPE_CHECKING:  # every adapter is checked against the seam
@@ -92,6 +37,6 @@ if TYPE_CHECKING:  # every adapter is checked against the seam
     from opentalking.tts.adapters.piper import PiperTTS
     from opentalking.tts.adapters.sambert import SambertTTS
 
-    _offline: tuple[_AdapterClass, ...] = (PiperTTS, EspeakTTS)
-    _keyless: tuple[_AdapterClass, ...] = (EdgeTTS, OpenAICompatibleTTS)
-    _keyed: tuple[_AdapterClass, ...] = (ElevenLabsTTS, DashScopeTTS, CosyVoiceTTS, SambertTTS)
+    _offline: tuple[EngineClass[TTSAdapter], ...] = (PiperTTS, EspeakTTS)
+    _keyless: tuple[EngineClass[TTSAdapter], ...] = (EdgeTTS, OpenAICompatibleTTS)
+    _keyed: tuple[EngineClass[TTSAdapter], ...] = (ElevenLabsTTS, DashScopeTTS, CosyVoiceTTS, SambertTTS)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 
@@ -17,6 +19,7 @@ _READ_BYTES = 4096  # at most, in one piece: what has come is taken at once
 _WORDS_BYTES = 16_384  # of a refusal, at most: no more of it is read, and much less told
 _AHEAD = 256  # pieces that wait for who listens
 _READING: set[asyncio.Task[None]] = set()  # that nothing collects them before they are done
+_NO_SOUND = ("text/", "application/json", "application/problem+json")
 _IDLE_S = 300.0  # a conversation pauses; a new TLS handshake costs a fragment 100 ms
 
 
@@ -34,9 +37,9 @@ class Service:
     def refused(self, status: int, words: str, retry_after: str | None = None) -> TTSError:
         """An HTTP status that is not 200, with the beginning of what the service says about it."""
         words = " ".join(words.split())
-        if status in (401, 403):
+        if status in (401, 403) and "quota" not in words:  # ElevenLabs says so of one that is used up
             return self.error("unauthorized", f"the key is refused ({status}); check {self.key_setting}")
-        if status == 429:
+        if status in (401, 402, 403, 429):
             return self.error("rate_limited", "its rate limit or quota is used up", _seconds(retry_after))
         if status == 408 or status >= 500:
             return self.error("failed", f"it failed with status {status} {words}".rstrip(), _seconds(retry_after))
@@ -69,6 +72,8 @@ async def body_of(response: aiohttp.ClientResponse, service: Service) -> AsyncGe
     """The bytes of an answer as they come. Raises TTSError if it is a refusal, or breaks off."""
     if response.status != 200:
         raise service.refused(response.status, await _words_of(response), response.headers.get("Retry-After"))
+    if response.content_type.startswith(_NO_SOUND):  # bare PCM would be played as it is, whatever it is
+        raise service.error("broken", f"it sent {response.content_type} for sound: {await _words_of(response)}")
     while data := await response.content.read(_READ_BYTES):
         yield data
 
@@ -80,7 +85,7 @@ async def _words_of(response: aiohttp.ClientResponse) -> str:
         words += data
         if len(words) > _WORDS_BYTES:
             return ""
-    return words.decode("utf-8", "replace")
+    return " ".join(words.decode("utf-8", "replace").split())
 
 
 async def detached(source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -109,10 +114,9 @@ async def detached(source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes,
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Of a Retry-After header; a date counts as long enough to ask somebody else."""
-    if not retry_after:
-        return None
-    try:
-        return max(0.0, float(retry_after))
-    except ValueError:
-        return float("inf")
+    """Of a Retry-After header, seconds or a date; None if it says neither. RFC 9110, section 10.2.3."""
+    with suppress(TypeError, ValueError):
+        return max(0.0, float(retry_after or ""))
+    with suppress(TypeError, ValueError):
+        return max(0.0, parsedate_to_datetime(retry_after or "").timestamp() - time.time())
+    return None

@@ -14,11 +14,18 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from .voice_servers import KEY, Aborted, Fault, VoiceServer, cut, encoded, until_closed
+from .voice_servers import KEY, Aborted, Fault, VoiceServer, cut, encoded
 
 
 class DashScopeVoices(VoiceServer):
-    """CosyVoice and Sambert."""
+    """CosyVoice and Sambert: task after task on a connection.
+
+    `sockets` counts the connections that were opened, `latest` is the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sockets = 0
+        self.latest: web.WebSocketResponse | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/api-ws/v1/inference", self._serve)]
@@ -30,38 +37,48 @@ class DashScopeVoices(VoiceServer):
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             return web.json_response({"code": "InvalidApiKey", "message": "Invalid API-key provided."}, status=401)
-        fault = self.asked({})
-        if fault.status:
-            return await self.refuse(fault)
-        socket = web.WebSocketResponse()
+        if self.faults and self.faults[0].status:
+            return await self.refuse(self.faults.pop(0))
+        self.sockets += 1
+        self.latest = socket = web.WebSocketResponse()
         await socket.prepare(request)
-        try:
-            await self._task(socket, fault)
-        except Aborted:
-            cut(request)
-        return socket
-
-    async def _task(self, socket: web.WebSocketResponse, fault: Fault) -> None:
-        text, task = "", {}
+        task, speaking = {}, None
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
-                return
+                break
             told = message.json()
             action, payload = told["header"]["action"], told["payload"]
-            text += payload.get("input", {}).get("text", "")
             if action == "run-task":
+                assert speaking is None or speaking.done(), "a task before the one before was over"
+                assert told["header"]["task_id"] != task.get("task_id"), "a task's id is its own"
                 task = {"task_id": told["header"]["task_id"], "attributes": {}}
-                parameters = payload["parameters"]
+                parameters, said = payload["parameters"], ""
                 voice = parameters.get("voice", payload["model"])
-                self.requests[-1] |= {"model": payload["model"], "voice": voice, **parameters}
+                asked = {"model": payload["model"], "voice": voice, **parameters}
+                fault = self.asked(asked)
                 await socket.send_json({"header": {**task, "event": "task-started"}, "payload": {}})
-            if action == "finish-task" or (
-                payload.get("input", {}).get("text") and told["header"]["streaming"] == "out"
-            ):
-                break
-        self.requests[-1]["text"] = text
-        sound = encoded(text, self.requests[-1]["format"], fault.rate or int(self.requests[-1]["sample_rate"]))
-        await until_closed(socket, self._speak(socket, task, sound, fault))
+            said += payload.get("input", {}).get("text", "")
+            if action == "finish-task" or (said and told["header"]["streaming"] == "out"):
+                asked["text"] = said
+                speaking = asyncio.create_task(self._task(request, socket, task, asked, fault))
+        if speaking is not None:
+            speaking.cancel()
+            await asyncio.wait([speaking])
+        return socket
+
+    async def _task(
+        self,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        task: dict[str, Any],
+        asked: dict[str, Any],
+        fault: Fault,
+    ) -> None:
+        sound = encoded(asked["text"], asked["format"], fault.rate or int(asked["sample_rate"]))
+        try:
+            await self._speak(socket, task, sound, fault)
+        except Aborted:
+            cut(request)
 
     async def _speak(self, socket: web.WebSocketResponse, task: dict[str, Any], sound: bytes, fault: Fault) -> None:
         if fault.garbage:
@@ -78,11 +95,12 @@ class DashScopeVoices(VoiceServer):
 
 
 class QwenRealtime(VoiceServer):
-    """Qwen's realtime synthesis. `sockets` counts those that were opened."""
+    """Qwen's realtime synthesis. `sockets` counts those that were opened, `latest` is the last."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sockets = 0
+        self.latest: web.WebSocketResponse | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/api-ws/v1/realtime", self._serve)]
@@ -97,7 +115,7 @@ class QwenRealtime(VoiceServer):
         if self.faults and self.faults[0].status:
             return await self.refuse(self.faults.pop(0))
         self.sockets += 1
-        socket = web.WebSocketResponse()
+        self.latest = socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"type": "session.created", "session": {"id": "sess_1"}})
         session: dict[str, Any] = {"model": request.query["model"]}

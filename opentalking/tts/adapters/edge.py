@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from opentalking.config import Settings
-from opentalking.tts.base import Voice, spoken_text
-from opentalking.tts.decoding import decode
+from opentalking.tts.base import Voice
+from opentalking.tts.decoding import speech
 from opentalking.tts.service import CONNECT_S, Service, detached
 from opentalking.types import AudioChunk
 
@@ -55,16 +55,10 @@ class EdgeTTS:
     def voices(self) -> list[Voice]:
         return [Voice(self.provider, *voice) for voice in _VOICES]
 
-    async def synthesize_stream(
+    def synthesize_stream(
         self, text: str, voice: str | None = None, model: str | None = None
     ) -> AsyncGenerator[AudioChunk, None]:
-        text = spoken_text(text)
-        if text.strip():
-            async with aclosing(
-                decode(detached(self._mp3(text, voice or self._default_voice)), "mp3", _RATE)
-            ) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+        return speech(text, lambda text: detached(self._mp3(text, voice or self._default_voice)), "mp3", _RATE)
 
     async def _mp3(self, text: str, voice: str) -> AsyncGenerator[bytes, None]:
         import edge_tts

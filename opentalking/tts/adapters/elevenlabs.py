@@ -18,8 +18,8 @@ import aiohttp
 import msgspec
 
 from opentalking.config import Settings
-from opentalking.tts.base import TTSError, Voice, spoken_text
-from opentalking.tts.decoding import decode
+from opentalking.tts.base import TTSError, Voice
+from opentalking.tts.decoding import speech
 from opentalking.tts.service import Service, body_of, connections, detached
 from opentalking.types import AudioChunk
 
@@ -62,20 +62,17 @@ class ElevenLabsTTS:
         voice = self._settings.tts_elevenlabs_voice_id
         return [Voice(self.provider, voice, f"ElevenLabs {voice}", "")]
 
-    async def synthesize_stream(
+    def synthesize_stream(
         self, text: str, voice: str | None = None, model: str | None = None
     ) -> AsyncGenerator[AudioChunk, None]:
-        text, voice = spoken_text(text), voice or self._settings.tts_elevenlabs_voice_id
-        if not text.strip():
-            return
-        if not voice.isalnum():  # it becomes part of an address
-            raise TTSError(f"elevenlabs has no voice {voice!r}: an id is letters and digits")
-        model = model or self._settings.tts_elevenlabs_model_id
-        http = self._settings.tts_elevenlabs_transport == "http"
-        source = self._body(text, voice, model) if http else detached(self._input_stream(text, voice, model))
-        async with aclosing(decode(source, self._format, self._rate)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        voice, model = voice or self._settings.tts_elevenlabs_voice_id, model or self._settings.tts_elevenlabs_model_id
+
+        def ask(text: str) -> AsyncGenerator[bytes, None]:
+            if self._settings.tts_elevenlabs_transport == "http":
+                return self._body(text, voice, model)
+            return detached(self._input_stream(text, voice, model))
+
+        return speech(text, ask, self._format, self._rate)
 
     async def _body(self, text: str, voice: str, model: str) -> AsyncGenerator[bytes, None]:
         pool, asked = await self._opened(), {"text": text, "model_id": model}
@@ -129,6 +126,8 @@ class ElevenLabsTTS:
         return self._pool
 
     def _url(self, voice: str, stream: str) -> str:
+        if not voice.isalnum():
+            raise TTSError(f"elevenlabs has no voice {voice!r}: an id is letters and digits")
         return f"{self._settings.tts_elevenlabs_base_url.rstrip('/')}/v1/text-to-speech/{voice}/{stream}"
 
     def _query(self) -> dict[str, str]:

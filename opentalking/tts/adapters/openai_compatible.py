@@ -11,8 +11,8 @@ from contextlib import aclosing
 import aiohttp
 
 from opentalking.config import Settings
-from opentalking.tts.base import Voice, spoken_text
-from opentalking.tts.decoding import decode
+from opentalking.tts.base import Voice
+from opentalking.tts.decoding import speech
 from opentalking.tts.service import Service, body_of, connections
 from opentalking.types import AudioChunk
 
@@ -45,12 +45,17 @@ class OpenAICompatibleTTS:
     def voices(self) -> list[Voice]:
         return [Voice(self.provider, name, name.capitalize(), "") for name in _VOICES]
 
-    async def synthesize_stream(
+    def synthesize_stream(
         self, text: str, voice: str | None = None, model: str | None = None
     ) -> AsyncGenerator[AudioChunk, None]:
-        settings, text = self._settings, spoken_text(text)
-        if not text.strip():
-            return
+        return speech(
+            text, lambda text: self._answer(text, voice, model), self._settings.tts_openai_response_format, _PCM_RATE
+        )
+
+    async def _answer(self, text: str, voice: str | None, model: str | None) -> AsyncGenerator[bytes, None]:
+        await self.warmup()
+        assert self._pool is not None
+        settings = self._settings
         wanted = {
             "model": model or settings.tts_openai_model,
             "voice": voice or settings.tts_openai_voice,
@@ -59,14 +64,7 @@ class OpenAICompatibleTTS:
         }
         if settings.tts_openai_prompt:
             wanted["instructions"] = settings.tts_openai_prompt
-        async with aclosing(decode(self._answer(wanted), settings.tts_openai_response_format, _PCM_RATE)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    async def _answer(self, wanted: dict[str, str]) -> AsyncGenerator[bytes, None]:
-        await self.warmup()
-        assert self._pool is not None
-        key = self._settings.tts_openai_api_key
+        key = settings.tts_openai_api_key
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         with self._service.errors():
             async with (

@@ -5,60 +5,38 @@ Of the library its asynchronous request is used: that of `SpeechSynthesizer` blo
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
 
-from opentalking.config import Settings
 from opentalking.tts import dashscope
-from opentalking.tts.base import TTSError, Voice, spoken_text
-from opentalking.tts.decoding import decode
+from opentalking.tts.base import TTSError
+from opentalking.tts.decoding import speech
 from opentalking.tts.service import detached
 from opentalking.types import AudioChunk
 
 _RATE = 48_000  # the best that all of its models give
-_VOICES = (
-    ("sambert-zhichu-v1", "Zhichu", "zh-CN"),
-    ("sambert-zhiwei-v1", "Zhiwei", "zh-CN"),
-    ("sambert-cindy-v1", "Cindy", "en-US"),
-    ("sambert-brian-v1", "Brian", "en-US"),
-)
 
 
-class SambertTTS:
-    """TTSAdapter; whoever names a voice, or a model, names the same."""
+class SambertTTS(dashscope.LibraryVoice):
+    """TTSAdapter; whoever names a voice, or a model, names the same. The library has no way to keep a socket."""
 
     provider = "sambert"
+    module = "client.base_api"
+    known = (
+        ("sambert-zhichu-v1", "Zhichu", "zh-CN"),
+        ("sambert-zhiwei-v1", "Zhiwei", "zh-CN"),
+        ("sambert-cindy-v1", "Cindy", "en-US"),
+        ("sambert-brian-v1", "Brian", "en-US"),
+    )
     sample_rates = (_RATE,)
-    any_voice = True
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._service = dashscope.service_of(self.provider, settings)
-
-    @classmethod
-    def missing(cls, settings: Settings) -> str | None:
-        """Why this service cannot be used here, or None."""
-        return dashscope.missing(settings)
-
-    async def warmup(self) -> None:
-        """Import the library, no more than that: it has no way to keep a socket."""
-        await asyncio.to_thread(dashscope.library, self._settings)
-
-    def voices(self) -> list[Voice]:
-        return [Voice(self.provider, *voice) for voice in _VOICES]
-
-    async def synthesize_stream(
+    def synthesize_stream(
         self, text: str, voice: str | None = None, model: str | None = None
     ) -> AsyncGenerator[AudioChunk, None]:
-        text = spoken_text(text)
-        if text.strip():
-            source = detached(self._pcm(text, voice or model or self._settings.tts_sambert_model))
-            async with aclosing(decode(source, "pcm", _RATE)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+        named = voice or model or self._settings.tts_sambert_model
+        return speech(text, lambda text: detached(self._pcm(text, named)), "pcm", _RATE)
 
     async def _pcm(self, text: str, model: str) -> AsyncGenerator[bytes, None]:
         await self.warmup()

@@ -74,6 +74,7 @@ class Room:
 
     def __init__(self, *engines: Scripted, settings: Settings = SETTINGS) -> None:
         self.engines = {engine.provider: engine for engine in engines}
+        self.never_ready: set[str] = set()
         self.now = 0.0
         self.failing: dict[str, Exception] = {}
         self.hanging: set[str] = set()
@@ -187,6 +188,20 @@ async def test_a_service_that_asks_to_wait_gets_a_moment_but_not_a_minute() -> N
         room = Room(Scripted("first", [failure("rate_limited", wait_s)]), Scripted("second"))
         await heard(room.turn())
         assert room.stages == stages
+
+
+@pytest.mark.parametrize(("asked_s", "rests_s"), [(None, 30), (60.0, 60), (5.0, 30), (float("inf"), 300)])
+async def test_an_engine_rests_as_long_as_it_asked_for_but_not_for_ever(asked_s: float | None, rests_s: float) -> None:
+    first = Scripted("first", [failure("rate_limited", asked_s)], [failure("rate_limited", asked_s)])
+    room = Room(first, Scripted("second"))
+    await heard(room.turn())
+    asked = len(first.asked)
+    room.now = rests_s - 1
+    await heard(room.turn())
+    assert len(first.asked) == asked
+    room.now = rests_s + 1
+    await heard(room.turn())
+    assert len(first.asked) == asked + 1
 
 
 async def test_an_engine_that_failed_rests_and_is_then_asked_again() -> None:

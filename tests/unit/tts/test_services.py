@@ -193,8 +193,10 @@ async def test_refusals_have_a_code_and_what_may_pass_is_told_apart(service: Ser
     limited = await service.fails(Fault(status=429, retry_after="7"))
     told_s = None if service.case.provider == "sambert" else 7.0  # its library keeps the header to itself
     assert (limited.code, limited.retry_after_s, limited.may_pass) == ("rate_limited", told_s, True)
-    by_date = await service.fails(Fault(status=429, retry_after="Wed, 25 Nov 2026 12:00:00 GMT"))
-    assert by_date.retry_after_s == (told_s and float("inf"))
+    for date, asked_s in (("Wed, 25 Nov 2099 12:00:00 GMT", 1e8), ("Wed, 25 Nov 2020 12:00:00 GMT", 0)):
+        by_date = await service.fails(Fault(status=429, retry_after=date))
+        assert by_date.retry_after_s is told_s or by_date.retry_after_s == 0 or (by_date.retry_after_s or 0) > asked_s
+    assert (await service.fails(Fault(status=429, retry_after="soon"))).retry_after_s is None
     for status in (500, 502, 503):
         assert (await service.fails(Fault(status=status))).code == "failed"
     refused = await service.fails(Fault(status=400))
@@ -366,17 +368,41 @@ async def test_where_the_end_is_told_an_end_before_it_is_an_error_however_late(s
     assert 0.6 * whole < heard < whole and caught.value.may_pass
 
 
-@pytest.mark.parametrize("service", [DASHSCOPE[0]], indirect=True, ids=str)
+@pytest.mark.parametrize("service", DASHSCOPE[:2], indirect=True, ids=str)
 async def test_a_socket_is_kept_from_one_fragment_to_the_next_and_not_after_one_that_was_cut(service: Service) -> None:
-    assert isinstance(service.server, QwenRealtime)
+    assert isinstance(service.server, QwenRealtime | DashScopeVoices)
     await service.speak()
-    await service.speak()
+    await service.speak("Another one.")
     assert service.server.sockets == 1
     await service.speak(voice="Ethan")
-    assert service.server.sockets == 2
+    assert service.server.sockets == 1 + isinstance(service.server, QwenRealtime)  # a session of its is one voice's
+    opened = service.server.sockets
     service.server.faults = [Fault(endless=True, drip_s=0.005)]
-    async with aclosing(service.tts.synthesize_stream(TEXT)) as chunks:
+    async with aclosing(service.tts.synthesize_stream(TEXT, "Ethan")) as chunks:
         await anext(chunks)
-    pcm, _ = await service.speak()
-    assert service.server.sockets == 3
+    pcm, _ = await service.speak(voice="Ethan")
+    assert service.server.sockets == opened + 1
     assert len(pcm) == len(tone(TEXT, 24_000))  # none of what was cut
+
+
+@pytest.mark.parametrize("service", DASHSCOPE[:2], indirect=True, ids=str)
+async def test_a_kept_socket_that_the_service_closes_costs_no_sentence(service: Service) -> None:
+    """Whether its end was seen before the next sentence, or is by it."""
+
+    async def load(name: str) -> TTSAdapter:
+        return service.tts
+
+    assert isinstance(service.server, QwenRealtime | DashScopeVoices)
+    told: list[dict[str, Any]] = []
+    await service.speak()
+    assert service.server.latest is not None
+    await service.server.latest.close()
+    turn = TurnVoice(
+        VoiceChain(service.settings, load, "piper"),
+        Wanted(service.case.provider),
+        lambda event, data: told.append(data),
+    )
+    heard = [chunk async for chunk in turn.speak(TEXT)]
+    assert sum(len(chunk.data) for chunk in heard) == len(tone(TEXT, 24_000))
+    assert service.server.sockets == 2
+    assert "fallback" not in {data["stage"] for data in told}
