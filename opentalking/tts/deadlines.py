@@ -25,8 +25,8 @@ SLOWEST = 0.25  # of real time; below it nobody would follow, and a service that
 Load = Callable[[str], Awaitable[TTSAdapter]]
 
 
-async def loaded(load: Load, provider: str, within_s: float) -> TTSAdapter:
-    """An engine that is ready. Raises TTSError, also if it is not within this time."""
+async def loaded(load: Load, provider: str, within_s: float | None) -> TTSAdapter:
+    """An engine that is ready. Raises TTSError, also if it is not within this time (None: it is waited for)."""
     with _any_error(provider):
         try:
             async with asyncio.timeout(within_s):

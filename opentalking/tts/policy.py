@@ -84,8 +84,10 @@ class VoiceChain:
         return await loaded(self._load, provider, self.settings.tts_first_pcm_timeout_s)
 
     async def alone(self, wanted: Wanted, text: str) -> AsyncGenerator[AudioChunk, None]:
-        """The engine's speech as it is, once: nobody stands in for it. Raises TTSError."""
-        tts = await self.load(wanted.provider)
+        """The engine's speech as it is, once: nobody stands in for it, so it may load for as long as it takes.
+
+        Raises TTSError."""
+        tts = await loaded(self._load, wanted.provider, None)
         if unread := _unread(tts, wanted.voice, text):
             raise _cannot_read(wanted, unread)
         async with contextlib.aclosing(in_time(tts, text, wanted.voice, wanted.model, self.settings)) as chunks:
