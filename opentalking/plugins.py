@@ -37,7 +37,7 @@ def load_class(target: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a module of somebody else's may raise anything
         raise PluginError(f"{target} cannot be imported: {error}") from error
 
 
@@ -76,7 +76,7 @@ class Engines(Generic[A]):
     def pick(self, wanted: str, settings: Settings) -> str:
         """The wanted engine if it can be used, else the first that can. Raises when none can."""
         reasons = self.reasons(settings)
-        self._class(wanted, settings)  # a misspelt name is not silently replaced
+        self._target(wanted, settings)  # a misspelt name is not silently replaced
         for name in (wanted, *reasons):
             if reasons[name] is None:
                 return name
@@ -93,13 +93,21 @@ class Engines(Generic[A]):
             return self._class(name, settings).missing(settings)
         except self._error as error:  # a plug-in that cannot be imported
             return str(error)
+        except Exception as error:  # its words may hold a key
+            return f"it failed with {type(error).__name__}"
 
-    def _class(self, name: str, settings: Settings) -> EngineClass[A]:
+    def _target(self, name: str, settings: Settings) -> str:
         targets = self._targets(settings)
         if name not in targets:
             raise self._error(f"there is no {self._kind} {name!r}; there are {', '.join(targets)}")
+        return targets[name]
+
+    def _class(self, name: str, settings: Settings) -> EngineClass[A]:
+        target = self._target(name, settings)
         try:
-            engine: EngineClass[A] = load_class(targets[name])
+            engine: EngineClass[A] = load_class(target)
         except PluginError as error:
             raise self._error(str(error)) from error
+        if not hasattr(engine, "missing"):
+            raise self._error(f"{target} has no classmethod missing(settings)")
         return engine

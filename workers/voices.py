@@ -59,6 +59,8 @@ class Voices:
                 engines[name]["any_voice"] = tts.any_voice
             except TTSError as error:
                 engines[name] |= {"available": False, "reason": str(error)}
+            except Exception as error:  # one that is broken hides no other; its words may hold a key
+                engines[name] |= {"available": False, "reason": f"it failed with {type(error).__name__}"}
         return engines, [msgspec.to_builtins(voice) for voice in voices]
 
     async def load(self, name: str) -> TTSAdapter:

@@ -23,7 +23,8 @@ class TTSAdapter(Protocol):
     """A voice engine or service; one instance a process, shared by its sessions.
 
     Deadlines, retries and what speaks in its place are not an adapter's business (opentalking/tts/policy.py): it
-    speaks once, and says by TTSError what went wrong.
+    speaks once, and says by TTSError what went wrong. Its class is called with the Settings, and has a classmethod
+    `missing(settings)` (opentalking/plugins.py). docs/models-elsewhere.md shows a whole one.
     """
 
     provider: str

@@ -76,26 +76,30 @@ def _wav_format(body: bytes) -> tuple[int, int]:
 
 
 class Id3Tag:
-    """What an MP3 may begin with, and what is no sound: ID3v2, 10 bytes and as many as they say."""
+    """What an MP3 may begin with, and what is no sound: ID3v2, 10 bytes and as many as they say. It is not kept."""
 
     def __init__(self) -> None:
-        self._waiting: bytes | None = b""  # None once the tag is behind us
+        self._waiting = b""
+        self._left: int | None = None  # bytes of the tag that are to come, None while nobody knows
 
     def feed(self, data: bytes) -> bytes:
         """The bytes of sound among these."""
-        if self._waiting is None:
-            return data
-        self._waiting += data
-        if self._waiting[:3] != b"ID3"[: len(self._waiting[:3])]:
-            tag = 0
-        elif len(self._waiting) < 10:
-            return b""
-        else:  # four times seven bits
-            tag = 10 + sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(self._waiting[6:10])))
-        if len(self._waiting) < max(tag, 1):
-            return b""
-        sound, self._waiting = self._waiting[tag:], None
-        return sound
+        if self._left is None:
+            self._waiting += data
+            self._left, data = self._size(), self._waiting
+            if self._left is None:
+                return b""
+            self._waiting = b""
+        skipped, self._left = min(self._left, len(data)), max(0, self._left - len(data))
+        return data[skipped:]
+
+    def _size(self) -> int | None:
+        """Bytes of the tag with its own ten, 0 if there is none, None while that cannot be told."""
+        if self._waiting[:3] != b"ID3"[: len(self._waiting)]:
+            return 0
+        if len(self._waiting) < 10:
+            return None
+        return 10 + sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(self._waiting[6:10])))
 
 
 class OggPackets:
@@ -124,6 +128,8 @@ class OggPackets:
                 if at + length > len(self._waiting):
                     break
                 self._packet += self._waiting[at : at + length]
+                if len(self._packet) > _MOST_HEADER:
+                    raise TTSError("the service sent an Ogg packet without end", "broken")
                 at, segments = at + length, segments + 1
                 if length < 255:
                     packets.append(self._packet)

@@ -22,6 +22,7 @@ from opentalking.config import Settings
 from opentalking.tts.base import TTSCode, TTSError, Voice
 from opentalking.tts.service import Service
 
+_MOST_BYTES = 32 << 20  # of a fragment: six minutes at 48 kHz
 _KEY_SETTING = "OPENTALKING_DASHSCOPE_API_KEY"
 _UNPAID = ("Arrearage", "Throttling", "LimitExceeded", "Quota")
 _KEYS = ("InvalidApiKey", "AccessDenied", "Unauthorized")
@@ -61,9 +62,15 @@ class ThreadStream:
         self.service = service
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[bytes | TTSError | None] = asyncio.Queue()
+        self._given = 0  # bytes
 
     def give(self, data: bytes) -> None:
-        self._put(data)
+        """The library's threads cannot be slowed down, so what is too much is refused."""
+        self._given += len(data)
+        if self._given > _MOST_BYTES:
+            self.fail("broken", f"more than {_MOST_BYTES >> 20} MB of sound for a fragment")
+        else:
+            self._put(data)
 
     def fail(self, code: TTSCode, what: str) -> None:
         self._put(self.service.error(code, what))

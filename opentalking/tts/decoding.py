@@ -201,7 +201,8 @@ class OpusDecoder(_Frames):
                 raise TTSError("the service sent Ogg, but no Opus", "broken")
             self._skip = int.from_bytes(packets[0][10:12], "little")
         heads, self._heads = self._heads, max(0, self._heads - len(packets))
-        return self._own(self._decoded(av.Packet(packet) for packet in packets[heads:]))
+        sound = filter(None, packets[heads:])  # an empty one would tell libav that the stream is over
+        return self._own(self._decoded(av.Packet(packet) for packet in sound))
 
     def finish(self) -> list[AudioChunk]:
         if self._packets.cut:

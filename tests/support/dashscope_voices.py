@@ -145,7 +145,8 @@ class QwenRealtime(VoiceServer):
         try:
             async with aclosing(self.sound(encoded(text, "pcm", 24_000), fault)) as pieces:
                 async for piece in pieces:
-                    await socket.send_json({"type": "response.audio.delta", "delta": base64.b64encode(piece).decode()})
+                    delta = "%%%" if fault.malformed else base64.b64encode(piece).decode()
+                    await socket.send_json({"type": "response.audio.delta", "delta": delta})
             if fault.truncate:
                 raise Aborted
         except Aborted:

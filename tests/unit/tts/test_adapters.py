@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -84,6 +85,22 @@ async def test_aborting_midway_leaves_nothing_running(tts: TTSAdapter, how: str)
     pcm, rate = await speak(tts, SENTENCE)  # waits for what is left of the text before, if anything is
     assert time.monotonic() - started < whole_s
     assert 1.5 < len(pcm) / rate < 6
+
+
+async def test_one_that_fails_after_nobody_listens_any_more_is_no_complaint(
+    tts: TTSAdapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = asyncio.ensure_future(speak(tts, " ".join([SENTENCE] * 6)))
+    async with aclosing(tts.synthesize_stream("Hello.", "nobody")) as chunks:
+        waiting = asyncio.ensure_future(anext(chunks))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    await before
+    await speak(tts, SENTENCE)  # after it, on the same thread
+    del waiting, chunks  # they hold on to its failure
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 async def test_sessions_that_speak_at_once_do_not_mix(tts: TTSAdapter) -> None:

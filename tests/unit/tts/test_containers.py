@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -100,13 +101,33 @@ def test_a_tag_is_taken_off_an_mp3_wherever_it_is_cut(tag: bytes, positions: lis
     assert fed(Id3Tag().feed, tag + SOUND, positions) == SOUND
 
 
+def test_a_tag_is_not_kept_however_much_it_says_it_has() -> None:
+    tag, piece = Id3Tag(), bytes(1 << 20)
+    tag.feed(id3(1 << 27)[:10])
+    tracemalloc.start()
+    for _ in range(1 << 7):
+        assert tag.feed(piece) == b""
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < len(piece)
+    assert tag.feed(SOUND) == SOUND
+
+
+def test_a_packet_without_end_is_refused() -> None:
+    ogg, endless = OggPackets(), page([255] * 255, bytes(255 * 255))
+    with pytest.raises(TTSError, match="packet without end") as caught:
+        for _ in range(100):
+            ogg.feed(endless)
+    assert caught.value.code == "broken"
+
+
 def test_sound_without_a_tag_is_not_waited_for() -> None:
     assert Id3Tag().feed(b"\xff") == b"\xff"
     tag = Id3Tag()
     assert tag.feed(b"I") + tag.feed(b"D") + tag.feed(b"2") == b"ID2"  # not what it looked like
 
 
-def page(lacing: list[int], body: bytes, last: bool) -> bytes:
+def page(lacing: list[int], body: bytes, last: bool = False) -> bytes:
     return b"OggS\0" + bytes([4 * last]) + bytes(20) + bytes([len(lacing), *lacing]) + body
 
 

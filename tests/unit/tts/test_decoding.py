@@ -169,6 +169,14 @@ async def test_an_ogg_of_another_codec_is_no_sound() -> None:
         _ = [chunk async for chunk in decode(source(vorbis), "opus", 48_000)]
 
 
+def test_an_empty_opus_packet_is_silence_of_the_encoder_and_not_the_end() -> None:
+    whole = encoded(TEXT, "opus", 48_000)
+    first_page_of_sound = [at for at in range(len(whole)) if whole.startswith(b"OggS", at)][2]
+    empty = b"OggS" + bytes(22) + bytes([1, 0])
+    with_empty = [whole[:first_page_of_sound], empty, whole[first_page_of_sound:]]
+    np.testing.assert_array_equal(pcm_of(with_empty, "opus", 48_000), pcm_of([whole], "opus", 48_000))
+
+
 @pytest.mark.parametrize("audio_format", ["mp3", "opus"])
 async def test_what_turns_into_no_sound_on_the_way_is_told_after_what_was_heard(audio_format: str) -> None:
     data = encoded(TEXT, audio_format, 48_000)

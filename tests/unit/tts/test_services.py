@@ -103,9 +103,10 @@ class Service:
 
     async def fails(self, *faults: Fault) -> TTSError:
         self.server.faults = list(faults)
-        with pytest.raises(TTSError) as caught:
-            await self.speak()
-        await self.server.idle.wait()
+        async with asyncio.timeout(20):
+            with pytest.raises(TTSError) as caught:
+                await self.speak()
+            await self.server.idle.wait()
         assert KEY not in str(caught.value)
         return caught.value
 
@@ -241,6 +242,18 @@ async def test_what_is_no_sound_is_an_error(service: Service) -> None:
     told = "failed" if service.case in DASHSCOPE else "broken"  # these say themselves that they have failed
     assert (await service.fails(Fault(garbage=True))).code == told
     await service.tts.aclose()
+
+
+@pytest.mark.parametrize("service", DASHSCOPE[:1], indirect=True, ids=str)
+async def test_sound_that_is_not_base64_is_told_at_once(service: Service) -> None:
+    assert (await service.fails(Fault(malformed=True, stall=True, parts=1))).code == "broken"
+
+
+@pytest.mark.parametrize("service", [DASHSCOPE[0], DASHSCOPE[1]], indirect=True, ids=str)
+async def test_a_flood_of_sound_is_not_kept(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opentalking.tts.dashscope._MOST_BYTES", 1 << 16)
+    error = await service.fails(Fault(endless=True))
+    assert error.code == "broken" and "of sound for a fragment" in str(error)
 
 
 @one_each

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentalking.config import Settings
-from opentalking.tts.adapters.piper import PiperTTS, _find_voice
+from opentalking.tts.adapters.piper import PiperTTS
 from opentalking.tts.base import TTSError
+from opentalking.tts.piper_voice import find_voice
 from opentalking.tts.vits import SCHEDULE, ChunkedVits, Latents, chunk_spans, ensure_split
 from opentalking.types import Float32
 
@@ -33,12 +34,12 @@ def test_no_frames_make_no_spans() -> None:
 
 @pytest.fixture(scope="module")
 def vits(voice_settings: Settings) -> ChunkedVits:
-    return ChunkedVits(_find_voice(voice_settings), voice_settings.cache_dir / "voices", threads=1)
+    return ChunkedVits(find_voice(voice_settings), voice_settings.cache_dir / "voices", threads=1)
 
 
 @pytest.fixture(scope="module", params=[30, 90])
 def latents(request: pytest.FixtureRequest, vits: ChunkedVits, voice_settings: Settings) -> Latents:
-    config = json.loads(_find_voice(voice_settings).with_suffix(".onnx.json").read_text())
+    config = json.loads(find_voice(voice_settings).with_suffix(".onnx.json").read_text())
     ids = [config["phoneme_id_map"][phoneme][0] for phoneme in "ðə kwɪk bɹaʊn fɑks dʒʌmps ˌoʊvɚ ðə leɪzi dɑɡ, jɛs."]
     padded = [1, 0, *(i for phoneme in (ids * 2)[: request.param] for i in (phoneme, 0)), 2]
     return vits.align(padded, (0.667, 1.0, 0.8))
@@ -79,7 +80,7 @@ def test_without_context_the_joins_would_differ(vits: ChunkedVits, latents: Late
 
 def test_a_voice_is_split_once_and_whole(tmp_path: Path, voice_settings: Settings) -> None:
     voice = tmp_path / "voice.onnx"
-    voice.symlink_to(_find_voice(voice_settings))
+    voice.symlink_to(find_voice(voice_settings))
     first = ensure_split(voice, tmp_path / "cache")
     assert sorted(path.name for path in first.iterdir()) == ["decoder.onnx", "front.onnx", "split.json"]
     stamp = (first / "front.onnx").stat().st_mtime_ns

@@ -17,6 +17,7 @@ import pytest
 
 from opentalking.config import Settings
 from opentalking.store import Preview
+from opentalking.tts.base import Voice
 from opentalking.tts.policy import TurnVoice, Wanted
 from opentalking.types import AudioChunk, Int16
 from tests.support.tone import RATE, ToneTTS, tone
@@ -132,4 +133,18 @@ async def test_chinese_goes_to_the_default_voice_that_reads_it_and_is_refused_wh
         seconds += len(chunk.data) / chunk.sample_rate
     assert 3 < seconds < 7  # "Chinese letter", for each, were ten
     assert [(data["provider"], data["instead"]) for data in told] == [("piper", "espeak")]
+
+
+class Unlisted(ToneTTS):
+    """Speaks, but cannot say with which voices."""
+
+    def voices(self) -> list[Voice]:
+        raise KeyError("sk-a-secret")
+
+
+async def test_an_engine_that_cannot_list_its_voices_hides_no_other() -> None:
+    voices = Voices(msgspec.structs.replace(SETTINGS, tts_plugins=f"{SETTINGS.tts_plugins},odd={__name__}:Unlisted"))
+    await voices.warm()
+    assert voices.info()["tts"]["odd"] == {"available": False, "reason": "it failed with KeyError", "any_voice": False}
+    assert "tone" in {voice["provider"] for voice in voices.info()["voices"]}
     await voices.close()
