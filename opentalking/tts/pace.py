@@ -1,11 +1,11 @@
 """How long a text takes to say: to know what is left of one that broke off, and what is too short to be all of it.
 
-Seconds a letter, of espeak-ng's and Piper's voices over sentences of 13 to 150 characters (docs/voices.md):
+Seconds a letter, measured on espeak-ng's and Piper's voices (docs/decisions/2026-11-25-too-short.md):
 
-    English, German, Spanish, Russian, Greek   0.05-0.06      Korean     0.14 a syllable
-    French                                     0.03-0.05      Japanese   0.13 a kana
-    Arabic, Hebrew, Thai (no vowels written)   0.08-0.10      Chinese    0.23 a character, all in 0.22-0.24
-    numbers, which are words to say            0.3 a digit
+    English, German, Russian, Spanish   0.05-0.07      Korean     0.18-0.20 a syllable
+    French                              0.04-0.05      Japanese   0.11-0.18 a kana
+    Arabic, Hebrew, Thai                0.10-0.13      Chinese    0.24-0.28 a character
+    numbers, which are words to say     0.3-0.6 a digit
 
 A voice may be twice as fast as these, so only what is shorter than a quarter of them is called too short. Digits do not
 count for that ("1000000" is one word, or two), nor does a letter that is repeated ("Nooooo!").
@@ -19,7 +19,7 @@ import unicodedata
 from opentalking.tts.scripts import HAN, HANGUL, KANA, script_of
 
 _LETTER_S, _DIGIT_S = 0.06, 0.3
-_SYLLABLE_S = {HAN: 0.23, KANA: 0.13, HANGUL: 0.14}
+_SYLLABLE_S = {HAN: 0.23, KANA: 0.13, HANGUL: 0.17}
 _SHORTEST = 0.25  # of the usual length
 _REPEATED = re.compile(r"(.)\1+")
 # a character of a script that is written without spaces, with its marks and what follows it, or a word
