@@ -98,8 +98,8 @@ class ThreadStream:
         self, call: Callable[[ThreadStream], None], on_close: Callable[[], None] | None = None
     ) -> AsyncGenerator[bytes, None]:
         """What `call`, in a daemon thread, gives until it ends the stream. Raises TTSError."""
-        threading.Thread(target=self._run, args=(call,), name=self.service.provider, daemon=True).start()
         try:
+            threading.Thread(target=self._run, args=(call,), name=self.service.provider, daemon=True).start()
             while (event := await self._events.get()) is not None:
                 if isinstance(event, TTSError):
                     raise event

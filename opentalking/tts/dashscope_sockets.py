@@ -23,6 +23,8 @@ from opentalking.tts.service import CONNECT_S
 _MOST_IDLE = 4  # sockets that wait for a fragment
 _IDLE_S = 50.0  # CosyVoice closes one that waits for 60 s; a dead one, found out by its next fragment, costs a deadline
 
+_LOOKS_S = 1  # how often a socket's thread looks whether it was closed; the library's own measure is 10
+
 
 class Socket:
     """A WebSocket, and the fragment on it; whoever derives says what is sent, and calls `done` at a fragment's end."""
@@ -58,7 +60,8 @@ class Socket:
                 on_error=lambda _, error: self._failed(error),
                 on_close=lambda *_: self._lost("the connection was closed in the middle of a sentence"),
             )
-            threading.Thread(target=self._app.run_forever, name="dashscope-socket", daemon=True).start()
+            run, looks = self._app.run_forever, {"ping_timeout": _LOOKS_S}  # without pings that is all it does
+            threading.Thread(target=run, kwargs=looks, name="dashscope-socket", daemon=True).start()
             if not self._decided.wait(CONNECT_S):
                 raise TimeoutError(f"no connection within {CONNECT_S:g} s")
         if not self._open:  # a kept one was lost just now; of a new one the stream knows more already

@@ -36,22 +36,22 @@ async def loaded(load: Load, provider: str, within_s: float | None) -> TTSAdapte
 
 
 async def in_time(
-    tts: TTSAdapter, text: str, voice: str, model: str, settings: Settings
+    tts: TTSAdapter, provider: str, text: str, voice: str, model: str, settings: Settings
 ) -> AsyncGenerator[AudioChunk, None]:
-    """The engine's speech, none of it longer than speech of this text can be. Raises TTSError."""
-    waiting, sounded_s = _Waiting(tts.provider, settings), 0.0
-    with _any_error(tts.provider):
+    """The speech of an engine, known by this name, and none longer than this text's can be. Raises TTSError."""
+    waiting, sounded_s = _Waiting(provider, settings), 0.0
+    with _any_error(provider):
         async with contextlib.aclosing(tts.synthesize_stream(text, voice or None, model or None)) as stream:
             while (chunk := await waiting.next(stream)) is not None:
                 sounded_s += len(chunk.data) / chunk.sample_rate
                 if sounded_s > LONGEST_S + LONGEST_S_PER_CHAR * len(text):
-                    log.warning("voice %s does not stop: cut after %.0f s", tts.provider, sounded_s)
+                    log.warning("voice %s does not stop: cut after %.0f s", provider, sounded_s)
                     return
                 yield chunk
     if not sounded_s and has_words(text):
-        raise TTSError(f"{tts.provider} ended without a sound", "broken")
+        raise TTSError(f"{provider} ended without a sound", "broken")
     if sounded_s < shortest_s(text):
-        raise TTSError(f"{tts.provider} ended after {sounded_s:.1f} s, in the middle of the text", "broken")
+        raise TTSError(f"{provider} ended after {sounded_s:.1f} s, in the middle of the text", "broken")
 
 
 class _Waiting:

@@ -90,7 +90,8 @@ class VoiceChain:
         tts = await loaded(self._load, wanted.provider, None)
         if unread := _unread(tts, wanted.voice, text):
             raise _cannot_read(wanted, unread)
-        async with contextlib.aclosing(in_time(tts, text, wanted.voice, wanted.model, self.settings)) as chunks:
+        speech = in_time(tts, wanted.provider, text, wanted.voice, wanted.model, self.settings)
+        async with contextlib.aclosing(speech) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -166,7 +167,7 @@ class TurnVoice:
             for attempt in range(1, _ATTEMPTS + 1):
                 said.begin(skipping=attempt > 1)
                 try:
-                    speech = in_time(tts, said.left, engine.voice, engine.model, settings)
+                    speech = in_time(tts, engine.provider, said.left, engine.voice, engine.model, settings)
                     async with contextlib.aclosing(speech) as chunks:
                         async for chunk in chunks:
                             if (own := said.take(loudness.apply(chunk))) is not None:

@@ -24,9 +24,14 @@ def test_no_part_of_a_key_is_told_wherever_the_words_are_cut(before: int) -> Non
     assert "sk-" not in told and "s" not in told.split("x")[-1]
 
 
+def test_a_service_that_has_much_to_say_is_cut_short() -> None:
+    for error in (SERVICE.refused(500, "blah " * 10_000), SERVICE.error("failed", "blah " * 10_000)):
+        assert len(str(error)) < 500
+
+
 def test_an_address_is_told_without_who_may_use_it() -> None:
     told = str(SERVICE.error("bad_request", "no such address: http://me:secret@host:1/v1"))
-    assert told == "siri: no such address: http://host:1/v1"
+    assert told == "siri: no such address: http://…@host:1/v1"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -125,6 +126,9 @@ async def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         await tts.aclose()
         async with asyncio.timeout(10):
             await server.idle.wait()
+            for thread in threading.enumerate():
+                if thread.name.startswith(("dashscope", "cosyvoice")):
+                    await asyncio.to_thread(thread.join)
     assert {task for task in asyncio.all_tasks() - before if "aiohttp" not in repr(task)} <= {asyncio.current_task()}
 
 
@@ -209,7 +213,6 @@ async def test_refusals_have_a_code_and_what_may_pass_is_told_apart(service: Ser
 async def test_a_refusal_that_repeats_the_key_is_told_without_any_part_of_it(service: Service, before: int) -> None:
     told = str(await service.fails(Fault(status=400, words="." * before + KEY)))
     assert KEY[:4] not in told and len(told) < 250
-    assert ("…" in told) == (before < 190)
 
 
 @pytest.mark.parametrize("service", KEYED[:2], indirect=True, ids=str)

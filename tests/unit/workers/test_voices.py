@@ -34,7 +34,6 @@ SECRET = "https://api.x/v1?key=sk-PLUGINS"
 class OddTTS(ToneTTS):
     """A voice that goes wrong as the text says."""
 
-    provider = "odd"
     closed = 0
 
     async def synthesize_stream(
