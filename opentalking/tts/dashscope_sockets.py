@@ -1,8 +1,9 @@
 """WebSockets for the clients of DashScope's library: opened in their place, and kept from one fragment to the next.
 
 Left alone, a client looks every 100 ms whether it is connected, and CosyVoice's opens a connection a fragment. Here a
-thread wakes when the connection is open, and a client is given it as its `ws`, which both of them check before they
-connect by themselves. What they send and understand stays theirs.
+thread wakes when the connection is open, and a client is given it as its `ws`: CosyVoice's connects only if it has
+none, Qwen's only if it is told to. What they send and understand stays theirs. That a connection serves one task after
+another is documented (alibabacloud.com/help/en/model-studio/high-concurrency-scenarios).
 
     new ── connect ──> a fragment ── it is done ──> idle ── the next ──> a fragment
                            └── cut, failed, or the connection is lost ──> closed
@@ -21,8 +22,7 @@ from opentalking.tts.dashscope import ThreadStream
 from opentalking.tts.service import CONNECT_S
 
 _MOST_IDLE = 4  # sockets that wait for a fragment
-_IDLE_S = 50.0  # CosyVoice closes one that waits for 60 s; a dead one, found out by its next fragment, costs a deadline
-
+_IDLE_S = 30.0  # as the library's own pool has it; a dead one, found out by its next fragment, costs a deadline
 _LOOKS_S = 1  # how often a socket's thread looks whether it was closed; the library's own measure is 10
 
 
