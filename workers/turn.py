@@ -100,10 +100,9 @@ class Turn:
         while (text := await self._queue.get()) is not None:
             fragment = SpokenFragment(text)
             self.fragments.append(fragment)
+            engine = await voice.engine_for(text)
             began = {"sentence_index": index, "ms_elapsed": self.trace.elapsed_ms()}
-            self._emit(
-                "tts", {"stage": "start", **began, "provider": voice.engine.provider, "voice": voice.engine.voice}
-            )
+            self._emit("tts", {"stage": "start", **began, "provider": engine.provider, "voice": engine.voice})
             shaper.start_fragment(index)
             async with contextlib.aclosing(voice.speak(text)) as chunks:
                 async for chunk in chunks:

@@ -17,7 +17,7 @@ import numpy as np
 from opentalking.config import Settings
 from opentalking.store import Preview
 from opentalking.tts.base import TTSAdapter, TTSError, Voice
-from opentalking.tts.policy import VoiceChain, longest_s, unforeseen
+from opentalking.tts.policy import VoiceChain, Wanted
 from opentalking.tts.registry import available, create_tts, pick_tts
 from opentalking.types import AudioChunk
 
@@ -79,26 +79,19 @@ class Voices:
         """What an engine makes of a text, as the reply to who asked: a WAV in base64, or why there is none.
 
         Nobody stands in for the engine here: who listens wants to know how it sounds. It is as loud as in a session."""
-        name, chunks, sounded_s = wanted.tts_provider or self.default, [], 0.0
+        name, chunks = wanted.tts_provider or self.default, []
+        speaker = self.chain.configured(Wanted(name, wanted.tts_voice, wanted.tts_model))
+        speech = self.chain.alone(speaker, wanted.text)
         try:
-            async with asyncio.timeout(max(0.0, wanted.deadline - time.time())):
-                tts = await self.load(name)
-                stream = tts.synthesize_stream(wanted.text, wanted.tts_voice or None, wanted.tts_model or None)
-                async with contextlib.aclosing(stream):
-                    async for chunk in stream:
-                        chunks.append(chunk)
-                        sounded_s += len(chunk.data) / chunk.sample_rate
-                        if sounded_s > longest_s(wanted.text):
-                            break
+            async with asyncio.timeout(max(0.0, wanted.deadline - time.time())), contextlib.aclosing(speech):
+                chunks = [chunk async for chunk in speech]
         except TTSError as error:
             return {"code": error.code, "detail": str(error)}
         except TimeoutError:
             return {"code": "timeout", "detail": f"{name} did not answer in time"}
-        except Exception as error:
-            return {"code": "failed", "detail": str(unforeseen(name, error))}
         if not chunks:
             return {"code": "bad_request", "detail": "the text holds nothing that can be spoken"}
-        heard = self.chain.levels.matched((name, wanted.tts_voice, wanted.tts_model), chunks)
+        heard = self.chain.levels.matched((speaker.provider, speaker.voice, speaker.model), chunks)
         return {"wav": base64.b64encode(_wav(heard)).decode()}
 
     async def close(self) -> None:

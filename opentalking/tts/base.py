@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from opentalking.types import AudioChunk
 
@@ -50,6 +50,14 @@ class TTSAdapter(Protocol):
         Raises TTSError."""
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class KnowsItsScripts(Protocol):
+    """A TTSAdapter that cannot read everything. One that does not say so is taken to read any text."""
+
+    def reads(self, script: str, voice: str | None = None) -> bool:
+        """Whether a voice (None: its default) reads a script of opentalking/tts/scripts.py."""
 
 
 TTSCode = Literal["unreachable", "timeout", "unauthorized", "rate_limited", "bad_request", "broken", "failed"]

@@ -7,7 +7,9 @@ import struct
 from opentalking.tts.base import TTSError
 
 _PCM, _EXTENSIBLE = 1, 0xFFFE  # WAVE_FORMAT_…
+_MOST_SOUND = 1 << 28  # bytes: a larger size stands for one that was not known when the header was sent
 _MOST_HEADER = 1 << 20  # bytes before the sound begins: lists of tags, at most
+_LAST_PAGE = 4  # a bit of the page's flags, its byte 5
 _PAGE_HEADER = 27  # bytes before the segments' lengths, whose number is the last of them: RFC 3533, section 6
 
 
@@ -45,9 +47,14 @@ class WavHeader:
         if self._wanted is None:
             raise TTSError("the service sent a WAV that does not say its format", "broken")
         self.format = self._wanted
-        self._left = None if size in (0, 0xFFFFFFFF, 0x7FFFFFFF) else size
+        self._left = size if 0 < size < _MOST_SOUND else None
         data, self._waiting = self._waiting[at:], b""
         return self._sound(data)
+
+    @property
+    def cut(self) -> bool:
+        """Whether sound is missing that the header told of."""
+        return bool(self._left)
 
     def _sound(self, data: bytes) -> bytes:
         """Not what follows the sound: chunks of tags would be heard as a click."""
@@ -104,6 +111,12 @@ class OggPackets:
         self._waiting = b""
         self._lacing = b""  # lengths of the segments of this page that are to come
         self._packet = b""
+        self._last_page = False
+
+    @property
+    def cut(self) -> bool:
+        """Whether a page or a packet was begun and not ended, or the last page is missing, which says that it is it."""
+        return bool(self._waiting or self._lacing or self._packet) or not self._last_page
 
     def feed(self, data: bytes) -> list[bytes]:
         """Packets that are complete with these bytes. Raises TTSError if they are no Ogg."""
@@ -132,5 +145,6 @@ class OggPackets:
             raise TTSError("the service sent no Ogg", "broken")
         if len(self._waiting) < _PAGE_HEADER or len(self._waiting) < (end := _PAGE_HEADER + self._waiting[26]):
             return False
+        self._last_page = bool(self._waiting[5] & _LAST_PAGE)
         self._waiting, self._lacing = self._waiting[end:], self._waiting[_PAGE_HEADER:end]
         return True

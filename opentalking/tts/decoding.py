@@ -124,6 +124,8 @@ class WavDecoder:
     def finish(self) -> list[AudioChunk]:
         if self._header.format is None:
             raise TTSError("the service sent no WAV: it ends within its header", "broken")
+        if self._header.cut:
+            raise TTSError("the service sent less of a WAV than its header says", "broken")
         return []
 
 
@@ -203,6 +205,8 @@ class OpusDecoder(_Frames):
         return self._own(self._decoded(av.Packet(packet) for packet in sound))
 
     def finish(self) -> list[AudioChunk]:
+        if self._packets.cut:
+            raise TTSError("the service sent Ogg that is cut: its last page is missing", "broken")
         return self._own(self._decoded([None]))
 
     def _own(self, chunks: list[AudioChunk]) -> list[AudioChunk]:

@@ -10,7 +10,8 @@ A sentence may be 3 dB louder than the voice that says it. So a voice is brought
 by then: to 5 dB from it after 0.3 s of speech, 2.6 after 3 s, 0.8 after half a minute. One that was never heard is
 judged by its first chunk: if it takes over in the middle of a turn, it must not be twice as loud.
 
-A gain never clips: it leaves the loudest peak that is known of the voice 1 dB of headroom, and a louder one is bent.
+A gain never clips: it leaves the loudest peak that is known of the voice 1 dB of headroom, and a louder one is bent. A
+peak that does not come again fades with the half minute, too.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Level:
         blocks = min(self.blocks + later.blocks, _REMEMBERED_BLOCKS)
         new = min(later.blocks, blocks)
         power = (self.power * (blocks - new) + later.power * new) / blocks
-        return Level(power, blocks, max(self.peak, later.peak))
+        kept = 1 - new / _REMEMBERED_BLOCKS  # of a peak: one click is not the voice for ever
+        faded = self.peak * kept + later.peak * (1 - kept)
+        return Level(power, blocks, max(faded, later.peak))
 
 
 class SpeechMeter:

@@ -43,6 +43,11 @@ class VoiceConfig(msgspec.Struct):
     language: Language = msgspec.field(default_factory=Language)
     dataset: str = ""
 
+    @property
+    def language_code(self) -> str:
+        """Such as en_US."""
+        return self.language.code or self.espeak.voice
+
 
 def find_voice(settings: Settings) -> Path:
     """The .onnx of OPENTALKING_TTS_VOICE_PATH, or the packaged one. Raises TTSError."""

@@ -1,15 +1,17 @@
-"""What happens when a voice fails: one place for deadlines, retries and what speaks instead.
+"""What happens when a voice fails, or cannot read a text: one place for deadlines, retries and what speaks instead.
 
     fragment ──> engine of the turn ──┬── sound in time ──────────────────────────────> heard
                                       ├── may pass, nothing heard ──> asked once more
                                       ├── may pass, half heard ─────> asked once more, what was heard is skipped
-                                      └── again, or will not pass ──> the next engine says what is left, and so will it
-                                                                      the rest of the turn
+                                      ├── again, or will not pass ──> the next engine says what is left, and so will it
+                                      │                               the rest of the turn
+                                      └── cannot read its script ───> the next that can says this fragment
 
 The engines are the turn's own, those of OPENTALKING_TTS_FALLBACK, then the offline ones. An engine that failed rests
 for a while: the next sentences do not wait for the same deadline again. Every change is told as an event (`tts`, stage
-`retry` or `fallback`). Where one sound breaks off and another takes over, there is no click, and all of a fragment has
-one sample rate (opentalking/tts/said.py). All voices are brought to one loudness (opentalking/tts/loudness.py).
+`retry` or `fallback`), a script that cannot be read once a turn. Where one sound breaks off and another takes over,
+there is no click, and all of a fragment has one sample rate (opentalking/tts/said.py). What is too late, or no speech
+of the text, is in opentalking/tts/deadlines.py. All voices are brought to one loudness (opentalking/tts/loudness.py).
 """
 
 from __future__ import annotations
@@ -18,28 +20,27 @@ import asyncio
 import contextlib
 import logging
 import time
-import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opentalking.config import Settings
-from opentalking.tts.base import TTSAdapter, TTSError
+from opentalking.tts.base import KnowsItsScripts, TTSAdapter, TTSError
+from opentalking.tts.deadlines import Load, in_time, loaded
 from opentalking.tts.loudness import TurnLoudness, VoiceLevels
+from opentalking.tts.pace import usual_s
 from opentalking.tts.said import Said
+from opentalking.tts.scripts import runs, scripts_in
 from opentalking.types import AudioChunk
 
 log = logging.getLogger(__name__)
 
 OFFLINE = ("piper", "espeak")
 _ATTEMPTS = 2
-_LOAD_S = 20.0  # for an engine to be ready: one that is loaded for the first time, on a busy machine
 _MOST_REST_S = 300.0  # however long a service asks to be left alone
-_LONGEST_S, _LONGEST_S_PER_CHAR = 10.0, 0.6
-_CHARS_PER_S = 14.0  # how fast speech is, until a turn's own is known
+_MOST_PACE = 3.0  # a voice that takes so much longer than usual, or less, was not timed well
 
 Tell = Callable[[str, dict[str, Any]], None]
-Load = Callable[[str], Awaitable[TTSAdapter]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,8 @@ class VoiceChain:
     ) -> None:
         """`load` gives an engine that is ready, or raises TTSError; `default` speaks where no other is named."""
         self.settings = settings
-        self.load = load
         self.default = default
+        self._load = load
         self.levels = VoiceLevels(settings.tts_loudness_db)
         self._clock = clock
         self._rests_until: dict[str, float] = {}
@@ -70,7 +71,29 @@ class VoiceChain:
         listed = (part.strip() for part in self.settings.tts_fallback.split(","))
         names = dict.fromkeys([*filter(None, listed), *OFFLINE])
         chain = [wanted, *(Wanted(name) for name in names if name != wanted.provider)]
-        return sorted(chain, key=lambda one: self._rests(one.provider))
+        return sorted(map(self.configured, chain), key=lambda one: self._rests(one.provider))
+
+    def configured(self, wanted: Wanted) -> Wanted:
+        """With the voice of OPENTALKING_TTS_VOICE, if that engine is to speak and no voice was named."""
+        if wanted.voice or wanted.provider != self.settings.tts_provider:
+            return wanted
+        return replace(wanted, voice=self.settings.tts_voice)
+
+    async def load(self, provider: str) -> TTSAdapter:
+        """An engine that is ready, as soon as a first sound is to be there. Raises TTSError."""
+        return await loaded(self._load, provider, self.settings.tts_first_pcm_timeout_s)
+
+    async def alone(self, wanted: Wanted, text: str) -> AsyncGenerator[AudioChunk, None]:
+        """The engine's speech as it is, once: nobody stands in for it, so it may load for as long as it takes.
+
+        Raises TTSError."""
+        tts = await loaded(self._load, wanted.provider, None)
+        if unread := _unread(tts, wanted.voice, text):
+            raise _cannot_read(wanted, unread)
+        speech = in_time(tts, wanted.provider, text, wanted.voice, wanted.model, self.settings)
+        async with contextlib.aclosing(speech) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def failed(self, provider: str, asked_s: float | None = None) -> None:
         """It rests for the setting's time, or for longer if it asked to be left alone (Retry-After)."""
@@ -89,46 +112,63 @@ class TurnVoice:
         self._engines = chain.order(wanted)
         self._tell = tell
         self._loudness = TurnLoudness(chain.levels)
-        self._chars_per_s = _CHARS_PER_S
+        self._pace = 1.0  # how much longer than usual this turn's voice takes for a text
+        self._told_unread: set[str] = set()  # providers
+        wanted = chain.configured(wanted)
         if self._engines[0] != wanted:
             self._told_fallback(
                 wanted.provider, self._engines[0].provider, TTSError("it failed a moment ago", "failed")
             )
 
-    @property
-    def engine(self) -> Wanted:
-        """Whose turn it is to speak."""
-        return self._engines[0]
+    async def engine_for(self, text: str) -> Wanted:
+        """Whose turn it is to speak this. Raises TTSError when no engine is left."""
+        return (await self._ready(text))[0]
 
     async def speak(self, text: str) -> AsyncGenerator[AudioChunk, None]:
         """PCM of a fragment, all of one rate. Raises TTSError when no engine is left."""
         said = Said(text)
         while True:
-            engine = self._engines[0]
+            engine, tts = await self._ready(said.left)
+            said.left = _readable(tts, engine.voice, said.left)
             try:
-                async with contextlib.aclosing(self._by(engine, said)) as chunks:
+                async with contextlib.aclosing(self._by(engine, tts, said)) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 self._learn_pace(text, said)
                 return
             except TTSError as error:
-                log.warning("voice %s: %s", engine.provider, error)
-                if error.code != "bad_request":  # that is this turn's own trouble
-                    self._chain.failed(engine.provider, error.retry_after_s)
-                if len(self._engines) == 1:
-                    raise
-                self._engines.pop(0)
-                said.turn_to_the_rest(self._chars_per_s)
-                self._told_fallback(engine.provider, self._engines[0].provider, error)
+                self._give_up(engine, error)
+                said.turn_to_the_rest(self._pace)
 
-    async def _by(self, engine: Wanted, said: Said) -> AsyncGenerator[AudioChunk, None]:
+    async def _ready(self, text: str) -> tuple[Wanted, TTSAdapter]:
+        """The first engine that can be loaded and reads all of the text, else the one that reads some of it first."""
+        first: tuple[Wanted, TTSAdapter] | None = None
+        unread: dict[str, TTSError] = {}
+        for engine in list(self._engines):
+            try:
+                tts = await self._chain.load(engine.provider)
+            except TTSError as error:
+                self._give_up(engine, error)
+                continue
+            if not (missing := _unread(tts, engine.voice, text)):
+                self._tell_unread(unread, engine.provider)
+                return engine, tts
+            unread[engine.provider] = _cannot_read(engine, missing)
+            if _readable(tts, engine.voice, text):
+                first = first or (engine, tts)
+        if first is None:
+            raise next(iter(unread.values()))
+        return first
+
+    async def _by(self, engine: Wanted, tts: TTSAdapter, said: Said) -> AsyncGenerator[AudioChunk, None]:
         """One engine's speech, asked a second time if its failure may pass. Raises TTSError."""
-        tts = await self._ready(engine.provider)
+        settings = self._chain.settings
         with self._loudness.fragment(engine.provider, engine.voice, engine.model) as loudness:
             for attempt in range(1, _ATTEMPTS + 1):
                 said.begin(skipping=attempt > 1)
                 try:
-                    async with contextlib.aclosing(self._in_time(tts, engine, said.left)) as chunks:
+                    speech = in_time(tts, engine.provider, said.left, engine.voice, engine.model, settings)
+                    async with contextlib.aclosing(speech) as chunks:
                         async for chunk in chunks:
                             if (own := said.take(loudness.apply(chunk))) is not None:
                                 yield own
@@ -137,74 +177,50 @@ class TurnVoice:
                     return
                 except TTSError as error:
                     wait_s = error.retry_after_s or 0.0
-                    if attempt == _ATTEMPTS or not error.may_pass or wait_s > self._chain.settings.tts_retry_after_s:
+                    if attempt == _ATTEMPTS or not error.may_pass or wait_s > settings.tts_retry_after_s:
                         raise
                     told = {"provider": engine.provider, "code": error.code, "message": str(error)}
                     self._tell("tts", {"stage": "retry", **told})
                     await asyncio.sleep(wait_s)
 
-    async def _ready(self, provider: str) -> TTSAdapter:
-        """The engine, loaded. Raises TTSError."""
-        try:
-            async with asyncio.timeout(_LOAD_S):
-                return await self._chain.load(provider)
-        except TTSError:
-            raise
-        except TimeoutError:
-            raise TTSError(f"{provider} is not ready after {_LOAD_S:g} s", "timeout") from None
-        except Exception as error:
-            raise unforeseen(provider, error) from None
-
-    async def _in_time(self, tts: TTSAdapter, engine: Wanted, text: str) -> AsyncGenerator[AudioChunk, None]:
-        """An engine's speech under deadlines, none of it longer than speech of this text can be. Raises TTSError."""
-        clock, first_s = asyncio.get_running_loop().time, self._chain.settings.tts_first_pcm_timeout_s
-        stall_s, waited_s, sounded_s = self._chain.settings.tts_stall_timeout_s, 0.0, 0.0
-        try:
-            async with contextlib.aclosing(
-                tts.synthesize_stream(text, engine.voice or None, engine.model or None)
-            ) as stream:
-                while True:
-                    slack_s = first_s + stall_s + sounded_s - waited_s  # one that drips may not lag for ever
-                    within_s = min(stall_s, slack_s) if sounded_s else first_s - waited_s
-                    began = clock()
-                    async with asyncio.timeout(within_s):
-                        chunk = await anext(stream, None)
-                    waited_s += clock() - began
-                    if chunk is None:
-                        return
-                    sounded_s += len(chunk.data) / chunk.sample_rate
-                    if sounded_s > longest_s(text):
-                        log.warning("voice %s does not stop: cut after %.0f s", engine.provider, sounded_s)
-                        return
-                    yield chunk
-        except TTSError:
-            raise
-        except TimeoutError:
-            what = f"gave no sound for {first_s:g} s"
-            if sounded_s:
-                what = f"stopped in the middle of a sentence for {stall_s:g} s"
-            if sounded_s and slack_s < stall_s:
-                what = "speaks slower than it can be heard"
-            raise TTSError(f"{engine.provider} {what}", "timeout") from None
-        except Exception as error:
-            raise unforeseen(engine.provider, error) from None
+    def _give_up(self, engine: Wanted, error: TTSError) -> None:
+        """The next engine takes over, for the rest of the turn. Raises the error if there is none."""
+        log.warning("voice %s: %s", engine.provider, error)
+        if error.code != "bad_request":  # that is this turn's own trouble
+            self._chain.failed(engine.provider, error.retry_after_s)
+        if len(self._engines) == 1:
+            raise error
+        at = self._engines.index(engine)  # those before it cannot read what it was to say
+        self._engines.remove(engine)
+        self._told_fallback(engine.provider, self._engines[at % len(self._engines)].provider, error)
 
     def _learn_pace(self, text: str, said: Said) -> None:
-        if said.seconds > 0.5:
-            self._chars_per_s = len(text) / said.seconds
+        if said.seconds > 0.5 and (usual := usual_s(text)):
+            self._pace = min(max(said.seconds / usual, 1 / _MOST_PACE), _MOST_PACE)
+
+    def _tell_unread(self, unread: dict[str, TTSError], instead: str) -> None:
+        for provider in unread.keys() - self._told_unread:
+            self._told_fallback(provider, instead, unread[provider])
+        self._told_unread |= unread.keys()
 
     def _told_fallback(self, failed: str, instead: str, error: TTSError) -> None:
         told = {"provider": failed, "instead": instead, "code": error.code, "message": str(error)}
         self._tell("tts", {"stage": "fallback", **told})
 
 
-def longest_s(text: str) -> float:
-    """More sound than this, in seconds, is no speech of the text."""
-    return _LONGEST_S + _LONGEST_S_PER_CHAR * len(text)
+def _reads(tts: TTSAdapter, script: str, voice: str) -> bool:
+    return not isinstance(tts, KnowsItsScripts) or tts.reads(script, voice or None)
 
 
-def unforeseen(provider: str, error: Exception) -> TTSError:
-    """What an engine should not have raised. Its words stay out of logs and events: they may hold a key."""
-    where = "".join(traceback.format_tb(error.__traceback__))
-    log.error("voice %s raised %s:\n%s", provider, type(error).__name__, where)
-    return TTSError(f"{provider} failed with {type(error).__name__}", "failed")
+def _unread(tts: TTSAdapter, voice: str, text: str) -> set[str]:
+    """The scripts of a text that an engine's voice does not read."""
+    return {script for script in scripts_in(text) if not _reads(tts, script, voice)}
+
+
+def _readable(tts: TTSAdapter, voice: str, text: str) -> str:
+    """What of a text an engine's voice reads."""
+    return "".join(part for script, part in runs(text) if _reads(tts, script, voice))
+
+
+def _cannot_read(engine: Wanted, scripts: set[str]) -> TTSError:
+    return TTSError(f"{engine.provider}: its voice reads no {' and no '.join(sorted(scripts))}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from opentalking.resampling import Resampler
+from opentalking.tts.pace import rest_after
 from opentalking.types import AudioChunk, Int16
 
 _JOIN_MS = 8
@@ -43,10 +44,13 @@ class Said:
         self._join = self._samples > 0
         self._source_rate, self._resampler = 0, None
 
-    def turn_to_the_rest(self, chars_per_s: float) -> None:
-        """Another engine goes on: from the word that was being said, by the time that was heard."""
+    def turn_to_the_rest(self, pace: float) -> None:
+        """Another engine goes on: from the word that was being said, by the time that was heard.
+
+        `pace`: how much longer than usual the voice takes for a text."""
         heard_s = (self._samples - self._since) / self._rate if self._rate else 0.0
-        self.left = rest_of(self.left, int(heard_s * chars_per_s))
+        if heard_s:
+            self.left = rest_after(self.left, heard_s / pace)
         self._since = self._samples
 
     def take(self, chunk: AudioChunk) -> AudioChunk | None:
@@ -94,10 +98,3 @@ def rising(data: Int16, to_come: int, fade: int) -> Int16:
     gain = np.minimum((fade - to_come + np.arange(len(data))) / fade, 1)
     risen: Int16 = np.rint(data * gain).astype(np.int16)
     return risen
-
-
-def rest_of(text: str, chars: int) -> str:
-    """The text from the word that its `chars`-th character is in; all of it if there are no words to tell."""
-    if chars >= len(text):
-        return text[text.rstrip().rfind(" ") + 1 :]
-    return text[text.rfind(" ", 0, chars + 1) + 1 :] if " " in text else text[chars:]

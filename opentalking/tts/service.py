@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager, suppress
@@ -12,15 +11,14 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 
+from opentalking.redaction import redacted
 from opentalking.tts.base import TTSCode, TTSError
 
 CONNECT_S = 5.0
 _READ_BYTES = 4096  # at most, in one piece: what has come is taken at once
-_TOLD = 200  # characters of a service's own words that are passed on
-_MOST_TOLD = 400  # with ours
+_WORDS_BYTES = 16_384  # of a refusal, at most: no more of it is read, and much less told
 _AHEAD = 256  # pieces that wait for who listens
 _READING: set[asyncio.Task[None]] = set()  # that nothing collects them before they are done
-_CREDENTIALS = re.compile(r"//[^/@\s]+@")  # of an address
 _NO_SOUND = ("text/", "application/json", "application/problem+json")
 _IDLE_S = 300.0  # a conversation pauses; a new TLS handshake costs a fragment 100 ms
 
@@ -34,14 +32,11 @@ class Service:
     key: str
 
     def error(self, code: TTSCode, what: str, retry_after_s: float | None = None) -> TTSError:
-        return TTSError(f"{self.provider}: {self._without_secrets(what)[:_MOST_TOLD]}", code, retry_after_s)
-
-    def _without_secrets(self, what: str) -> str:
-        return _CREDENTIALS.sub("//…@", what.replace(self.key, "…") if self.key else what)
+        return TTSError(f"{self.provider}: {redacted(what, [self.key])}", code, retry_after_s)
 
     def refused(self, status: int, words: str, retry_after: str | None = None) -> TTSError:
         """An HTTP status that is not 200, with the beginning of what the service says about it."""
-        words = self._without_secrets(" ".join(words.split()))[:_TOLD]  # in this order: half a key is one, too
+        words = " ".join(words.split())
         if status in (401, 403) and "quota" not in words:  # ElevenLabs says so of one that is used up
             return self.error("unauthorized", f"the key is refused ({status}); check {self.key_setting}")
         if status in (401, 402, 403, 429):
@@ -76,13 +71,21 @@ def connections() -> aiohttp.ClientSession:
 async def body_of(response: aiohttp.ClientResponse, service: Service) -> AsyncGenerator[bytes, None]:
     """The bytes of an answer as they come. Raises TTSError if it is a refusal, or breaks off."""
     if response.status != 200:
-        words = (await response.content.read(4 * _TOLD)).decode("utf-8", "replace")
-        raise service.refused(response.status, words, response.headers.get("Retry-After"))
+        raise service.refused(response.status, await _words_of(response), response.headers.get("Retry-After"))
     if response.content_type.startswith(_NO_SOUND):  # bare PCM would be played as it is, whatever it is
-        words = (await response.content.read(_TOLD)).decode("utf-8", "replace")
-        raise service.error("broken", f"it sent {response.content_type} for sound: {' '.join(words.split())}")
+        raise service.error("broken", f"it sent {response.content_type} for sound: {await _words_of(response)}")
     while data := await response.content.read(_READ_BYTES):
         yield data
+
+
+async def _words_of(response: aiohttp.ClientResponse) -> str:
+    """All of a refusal's words: a piece of them may end within a key, which nobody would know by its half."""
+    words = bytearray()
+    while data := await response.content.read(_READ_BYTES):
+        words += data
+        if len(words) > _WORDS_BYTES:
+            return ""
+    return " ".join(words.decode("utf-8", "replace").split())
 
 
 async def detached(source: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

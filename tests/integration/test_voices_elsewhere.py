@@ -56,7 +56,7 @@ async def test_a_voice_that_fails_is_stood_in_for_and_its_key_is_nowhere_to_be_r
         await say("The service itself says this.")
         assert service.requests[-1]["text"] == "The service itself says this."
         for faults, code in (
-            ((Fault(status=429, retry_after="60"),), "rate_limited"),
+            ((Fault(status=429),) * 2, "rate_limited"),
             ((Fault(status=401),), "unauthorized"),
             ((Fault(reset=True, parts=4), Fault(status=503)), "failed"),
         ):

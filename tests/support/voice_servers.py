@@ -34,6 +34,7 @@ class Fault:
     """What goes wrong. `parts` counts pieces of sound before it does."""
 
     status: int = 0  # refuse with it
+    words: str = ""  # of the refusal, where HTTP has a body for them
     retry_after: str = ""
     delay_s: float = 0.0  # before the first piece
     drip_s: float = 0.0  # before every piece
@@ -88,6 +89,7 @@ class VoiceServer:
         self.faults: list[Fault] = []  # of the next requests, one each
         self.requests: list[dict[str, Any]] = []
         self.open = 0
+        self.parts = 0  # pieces of the last sound
         self.delayed_s = 0.0  # how long the last one really was delayed, on a busy machine
         self.base_url = ""
         self.idle = asyncio.Event()
@@ -123,7 +125,7 @@ class VoiceServer:
             if fault.garbage:
                 data = b"<html>this is no sound at all</html>" * 400
             pieces = [data[at : at + _PART] for at in range(0, len(data), _PART)]
-            number = 0
+            self.parts, number = len(pieces), 0
             while number < len(pieces) or fault.endless:
                 if (fault.stall or fault.reset or fault.truncate) and number == fault.parts:
                     if fault.stall:
@@ -143,7 +145,7 @@ class VoiceServer:
         """An HTTP body of sound."""
         if fault.status:
             headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
-            return web.json_response({"error": f"refused {KEY}"}, status=fault.status, headers=headers)
+            return await self._refusal(request, fault, headers)
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         try:
             async with aclosing(self.sound(data, fault)) as pieces:
@@ -153,6 +155,17 @@ class VoiceServer:
             await response.prepare(request)
         except Aborted:
             cut(request)
+        return response
+
+    async def _refusal(self, request: web.Request, fault: Fault, headers: dict[str, str]) -> web.StreamResponse:
+        """Its words come in two pieces, cut within the key."""
+        words = json.dumps({"error": fault.words or f"refused {KEY}"})
+        cut_at = words.find(KEY) + len(KEY) // 2 if KEY in words else len(words)
+        response = web.StreamResponse(status=fault.status, headers=headers)
+        await response.prepare(request)
+        for piece in (words[:cut_at], words[cut_at:]):
+            await response.write(piece.encode())
+            await asyncio.sleep(0.02)  # so that they are two on the wire; what is tested holds for one as well
         return response
 
     async def refuse(self, fault: Fault) -> web.Response:

@@ -1,7 +1,8 @@
 """The fallback voice: espeak-ng. Robotic, in a hundred languages, a thousand times faster than speech.
 
 It speaks on a thread of its own, one sentence of a process at a time, and hands out sound as it is made
-(opentalking/espeak_ng.py, where its licence is told of, too).
+(opentalking/espeak_ng.py, where its licence is told of, too). What a voice cannot read is spoken by one that can, part
+by part: Chinese in an English sentence by cmn.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from opentalking import espeak_ng
 from opentalking.config import Settings
 from opentalking.espeak_ng import EspeakError, UnknownVoiceError
 from opentalking.tts.base import TTSError, Voice, spoken_text
+from opentalking.tts.scripts import LANGUAGES, reads, runs
 from opentalking.types import AudioChunk
 
 _BUFFER_MS = 60
@@ -31,8 +33,6 @@ class EspeakTTS:
     any_voice = False
 
     def __init__(self, settings: Settings) -> None:
-        configured = settings.tts_voice if settings.tts_provider == self.provider else ""
-        self._default_voice = configured or _DEFAULT_VOICE
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="espeak")
 
     @classmethod
@@ -52,6 +52,10 @@ class EspeakTTS:
         except EspeakError as error:
             raise TTSError(str(error)) from error
 
+    def reads(self, script: str, voice: str | None = None) -> bool:
+        """There is a language for each."""
+        return True
+
     async def synthesize_stream(
         self, text: str, voice: str | None = None, model: str | None = None
     ) -> AsyncGenerator[AudioChunk, None]:
@@ -64,7 +68,7 @@ class EspeakTTS:
         def hand_over(chunk: AudioChunk) -> None:
             loop.call_soon_threadsafe(chunks.put_nowait, chunk)
 
-        speaking = loop.run_in_executor(self._thread, _speak, text, voice or self._default_voice, hand_over, aborted)
+        speaking = loop.run_in_executor(self._thread, _speak, text, voice or _DEFAULT_VOICE, hand_over, aborted)
         speaking.add_done_callback(lambda _: chunks.put_nowait(None))
         try:
             while (chunk := await chunks.get()) is not None:
@@ -86,14 +90,29 @@ def _speak(text: str, voice: str, hand_over: Callable[[AudioChunk], None], abort
             hand_over(chunk)
         return not aborted.is_set()
 
+    parts = _by_voice(spoken_text(text), voice)
     try:
-        known = _voices().get(voice)  # most names will do as they are, but en-gb, for one, is a file called gmw/en
-        named = known[1] if known is not None else spoken_text(voice)
-        espeak_ng.speak(spoken_text(text), named, take, buffer_ms=_BUFFER_MS, end_pause=True)
+        for number, (voice, part) in enumerate(parts, 1):
+            known = _voices().get(voice)  # most names will do as they are, but en-gb, for one, is a file called gmw/en
+            named = known[1] if known is not None else spoken_text(voice)
+            espeak_ng.speak(part, named, take, buffer_ms=_BUFFER_MS, end_pause=number == len(parts))
+            if aborted.is_set():
+                return
     except UnknownVoiceError as error:
         raise TTSError(f"espeak has no voice {voice!r}; GET /voices?provider=espeak lists them") from error
     except EspeakError as error:
         raise TTSError(str(error)) from error
+
+
+def _by_voice(text: str, voice: str) -> list[tuple[str, str]]:
+    """(voice, part) in order: the wanted voice says what it can read, one of the script's language the rest."""
+    parts: list[tuple[str, str]] = []
+    for script, part in runs(text):
+        own = voice if reads(voice, script) else LANGUAGES[script][0]
+        if parts and parts[-1][0] == own:
+            part = parts.pop()[1] + part
+        parts.append((own, part))
+    return parts
 
 
 @lru_cache(maxsize=1)

@@ -19,6 +19,7 @@ import numpy as np
 from opentalking.config import Settings
 from opentalking.tts.base import TTSError, Voice, spoken_text
 from opentalking.tts.piper_voice import find_voice, read_config
+from opentalking.tts.scripts import reads
 from opentalking.tts.vits import ChunkedVits, Latents, chunk_spans
 from opentalking.types import AudioChunk, Float32, Int16
 
@@ -56,10 +57,15 @@ class PiperTTS:
     async def warmup(self) -> None:
         await self._run(self._load)
 
+    def reads(self, script: str, voice: str | None = None) -> bool:
+        """Whether the voice's language is written in it."""
+        language = self._engine.language if self._engine else self.voices()[0].language
+        return reads(language, script)
+
     def voices(self) -> list[Voice]:
         path = find_voice(self._settings)
         config = read_config(path)
-        language = config.language.code or config.espeak.voice
+        language = config.language_code
         return [Voice(self.provider, path.stem, f"{config.dataset or path.stem} ({language})", language)]
 
     async def synthesize_stream(
@@ -102,6 +108,7 @@ class _Engine:
         self._scales = config.inference.noise_scale, config.inference.length_scale, config.inference.noise_w
         self._ids = config.phoneme_id_map
         self._espeak_voice = config.espeak.voice
+        self.language = config.language_code
         try:
             self._vits = ChunkedVits(path, settings.cache_dir / "voices", settings.tts_threads)
         except (ImportError, ValueError) as error:

@@ -127,3 +127,20 @@ async def test_every_voice_that_is_listed_speaks_and_is_listed_once(tts: TTSAdap
     assert len(set(listed)) == len(listed)
     for voice in listed:
         assert len((await speak(tts, "1, 2.", voice))[0]) > 0, voice
+
+
+CHINESE = "北京的秋天很美，我们明天一起去颐和园吧。"
+
+
+async def test_espeak_says_what_is_written_in_another_script_in_its_language(voice_settings: Settings) -> None:
+    tts = create_tts("espeak", voice_settings)
+    seconds = {
+        voice: len((await speak(tts, text, voice))[0]) / 22_050
+        for voice, text in ((None, CHINESE), ("cmn", CHINESE), ("de", CHINESE))
+    }
+    assert seconds[None] == pytest.approx(seconds["cmn"], rel=0.02) and seconds["cmn"] < 7  # "Chinese letter": 10 s
+    assert seconds["de"] == pytest.approx(seconds["cmn"], rel=0.02)
+    mixed, _ = await speak(tts, f"He said {CHINESE} And left.")
+    parts = [len((await speak(tts, text))[0]) for text in ("He said", CHINESE, "And left.")]
+    assert len(mixed) == pytest.approx(sum(parts), rel=0.15)
+    await tts.aclose()

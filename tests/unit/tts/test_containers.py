@@ -48,7 +48,7 @@ WAVS = {
     "stereo, extensible": (wav(fmt(kind=0xFFFE, channels=2), chunk(b"data", SOUND)), 2),
     **{
         f"size {size:#x}": (wav(fmt(), chunk(b"data", SOUND, size)), 1)
-        for size in (0, 0x7FFFFFDB, 0x7FFFFFFF, 2**32 - 1)
+        for size in (0, 1 << 28, 0x7FFFF000, 0x7FFFFFDB, 0x7FFFFFFF, 2**32 - 37, 2**32 - 1)
     },
 }
 
@@ -60,6 +60,14 @@ def test_a_wav_gives_its_format_and_its_sound_and_nothing_else(name: str, positi
     header = WavHeader()
     assert fed(header.feed, data, positions) == SOUND
     assert header.format == (24_000, channels)
+    assert not header.cut
+
+
+@given(st.integers(1, len(SOUND)), cuts)
+def test_a_wav_that_ends_before_its_sound_does_is_cut(missing: int, positions: list[int]) -> None:
+    header = WavHeader()
+    assert fed(header.feed, WAVS["tags before and after"][0][: -len(TAGS) - missing], positions) == SOUND[:-missing]
+    assert header.cut
 
 
 @pytest.mark.parametrize(
@@ -119,17 +127,18 @@ def test_sound_without_a_tag_is_not_waited_for() -> None:
     assert tag.feed(b"I") + tag.feed(b"D") + tag.feed(b"2") == b"ID2"  # not what it looked like
 
 
-def page(lacing: list[int], body: bytes) -> bytes:
-    return b"OggS" + bytes(22) + bytes([len(lacing), *lacing]) + body
+def page(lacing: list[int], body: bytes, last: bool = False) -> bytes:
+    return b"OggS\0" + bytes([4 * last]) + bytes(20) + bytes([len(lacing), *lacing]) + body
 
 
-def pages(packets: list[bytes], segments: int) -> bytes:
+def pages(packets: list[bytes], segments: int, last: bool = True) -> bytes:
     """Packets in pages of so many segments, RFC 3533: 255 for each that goes on, and one below 255 for its end."""
     lacing = [length for packet in packets for length in (*[255] * (len(packet) // 255), len(packet) % 255)]
     body, data = b"".join(packets), b""
     for start in range(0, len(lacing), segments):
         own = lacing[start : start + segments]
-        data, body = data + page(own, body[: sum(own)]), body[sum(own) :]
+        ends = last and start + segments >= len(lacing)
+        data, body = data + page(own, body[: sum(own)], ends), body[sum(own) :]
     return data
 
 
@@ -141,6 +150,20 @@ def test_packets_come_out_of_pages_whole_wherever_pages_and_pieces_end(
     ogg = OggPackets()
     found = [packet for piece in pieces(pages(packets, segments), positions) for packet in ogg.feed(piece)]
     assert found == packets
+    assert not ogg.cut
+
+
+@given(
+    st.lists(st.sampled_from([1, 254, 255, 256, 700]), min_size=1, max_size=6), st.integers(1, 5), st.integers(1, 9000)
+)
+def test_ogg_that_ends_anywhere_before_its_end_is_cut(lengths: list[int], segments: int, missing: int) -> None:
+    packets = [bytes([number + 65]) * length for number, length in enumerate(lengths)]
+    data, ogg = pages(packets, segments), OggPackets()
+    ogg.feed(data[: len(data) - 1 - missing % len(data)])
+    assert ogg.cut
+    ogg = OggPackets()
+    assert ogg.feed(pages(packets, segments, last=False)) == packets
+    assert ogg.cut  # at the end of a page that is not the last
 
 
 def test_a_packet_is_there_before_its_page_is() -> None:

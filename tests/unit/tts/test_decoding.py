@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import nullcontext
 from itertools import pairwise
 
 import av
@@ -99,11 +100,17 @@ def test_an_mp3_is_heard_to_its_last_sample(rate: int) -> None:
     assert abs((loud[-1] - loud[0]) - len(said)) < rate // 220  # half a period at either end
 
 
-@pytest.mark.parametrize(("audio_format", "rate"), [("mp3", 24_000), ("opus", 48_000)])
+@pytest.mark.parametrize(("audio_format", "rate"), [("wav", 24_000), ("mp3", 24_000), ("opus", 48_000)])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
-def test_of_a_truncated_fragment_all_that_came_is_heard(audio_format: str, rate: int, share: float) -> None:
+async def test_of_a_truncated_fragment_all_that_came_is_heard_and_that_it_is_cut_is_told_where_it_can_be(
+    audio_format: str, rate: int, share: float
+) -> None:
     data = encoded(TEXT * 3, audio_format, rate)
-    whole, part = (pcm_of([data[: int(len(data) * end)]], audio_format, rate) for end in (1, share))
+    whole, heard = pcm_of([data], audio_format, rate), [np.zeros(0, np.int16)]
+    with pytest.raises(TTSError, match=r"less of a WAV|Ogg that is cut") if audio_format != "mp3" else nullcontext():
+        async for chunk in decode(source(data[: int(len(data) * share)]), audio_format, rate):
+            heard.append(chunk.data)
+    part = np.concatenate(heard)
     same = len(part) - rate // 20
     assert len(part) > (share - 0.15) * len(whole)
     assert np.array_equal(part[:same], whole[:same])

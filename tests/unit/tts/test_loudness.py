@@ -142,6 +142,19 @@ def test_a_voice_with_high_peaks_is_raised_only_as_far_as_they_have_room() -> No
     assert levels.wanted_db(VOICE) == pytest.approx(2, abs=0.1)
 
 
+def test_a_peak_that_came_once_holds_a_voice_down_for_half_a_minute_and_not_for_ever() -> None:
+    levels, turn_db = VoiceLevels(TARGET_DB), []
+    for number in range(90):
+        samples = speech(-36, seed=number)
+        if number == 10:
+            samples[RATE // 2] = 32_767
+        said(TurnLoudness(levels), samples)
+        turn_db.append(levels.wanted_db(VOICE) or 0.0)
+    assert turn_db[9] > 7 and turn_db[10] == 0  # no room is left beside such a peak
+    assert turn_db[40] < turn_db[9] - 1 and turn_db[-1] == MOST_DB
+    assert all(later >= before - 0.1 for before, later in pairwise(turn_db[10:]))
+
+
 def test_what_is_known_of_a_voice_follows_it_in_half_a_minute() -> None:
     levels = VoiceLevels(TARGET_DB)
     for db, minutes in ((-20, 2), (-26, 1)):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opentalking.tts.said import Said, rest_of
+from opentalking.tts.said import Said
 from opentalking.types import AudioChunk, Int16
 
 RATES = [8000, 16_000, 22_050, 24_000, 44_100, 48_000]
@@ -44,7 +43,7 @@ def test_where_another_engine_goes_on_nothing_is_lost_and_nothing_clicks(
     said = Said("some words")
     said.begin(skipping=False)
     heard = [taken(said, cut(sound(before, first_rate, phase), sizes), first_rate, to_its_end=False)]
-    said.turn_to_the_rest(14)
+    said.turn_to_the_rest(1.0)
     said.begin(skipping=False)
     heard.append(taken(said, cut(sound(after, second_rate, phase + 1), sizes), second_rate))
     pcm, fade = np.concatenate(heard), FADE_MS * first_rate // 1000
@@ -75,17 +74,3 @@ def test_an_engine_that_works_is_heard_as_it_is() -> None:
     said.begin(skipping=False)
     assert np.array_equal(taken(said, cut(sound(5000, 24_000), [1, 100]), 24_000), sound(5000, 24_000))
     assert said.seconds == 5000 / 24_000
-
-
-@pytest.mark.parametrize(
-    ("text", "chars", "rest"),
-    [
-        ("one two three", 0, "one two three"),
-        ("one two three", 5, "two three"),
-        ("one two three", 4, "two three"),
-        ("one two three", 99, "three"),
-        ("今天天气怎么样", 3, "气怎么样"),
-    ],
-)
-def test_the_rest_begins_with_the_word_that_was_being_said(text: str, chars: int, rest: str) -> None:
-    assert rest_of(text, chars) == rest

@@ -208,6 +208,28 @@ async def test_refusals_have_a_code_and_what_may_pass_is_told_apart(service: Ser
     assert (refused.code, refused.may_pass) == ("bad_request", False)
 
 
+@pytest.mark.parametrize("service", KEYED[:2], indirect=True, ids=str)
+@pytest.mark.parametrize("before", [0, 150, 158, 190])
+async def test_a_refusal_that_repeats_the_key_is_told_without_any_part_of_it(service: Service, before: int) -> None:
+    told = str(await service.fails(Fault(status=400, words="." * before + KEY)))
+    assert KEY[:4] not in told and len(told) < 250
+
+
+@pytest.mark.parametrize("service", KEYED[:2], indirect=True, ids=str)
+@pytest.mark.parametrize(
+    "address", ["http//user:hunter2pw@h/v1", "http://user:hunter2pw@[h/v1", "http://user:hunter2pw@h:x/v1"]
+)
+async def test_an_address_that_is_none_is_told_without_its_password(service: Service, address: str) -> None:
+    tts = create_tts(
+        service.case.provider,
+        msgspec.structs.replace(service.settings, tts_openai_base_url=address, tts_elevenlabs_base_url=address),
+    )
+    with pytest.raises(TTSError) as caught:
+        _ = [chunk async for chunk in tts.synthesize_stream(TEXT)]
+    await tts.aclose()
+    assert "hunter2pw" not in str(caught.value)
+
+
 @one_each
 async def test_a_connection_that_breaks_is_an_error_before_the_first_sound_and_after_it(service: Service) -> None:
     for parts in (0, 5):
@@ -285,7 +307,7 @@ async def test_sound_of_another_rate_than_was_asked_for_is_heard_at_its_own_pitc
 @one_each
 async def test_sound_that_drips_in_is_heard_whole(service: Service) -> None:
     whole, _ = await service.speak()
-    service.server.faults = [Fault(drip_s=0.002)]
+    service.server.faults = [Fault(drip_s=0.002)]  # far quicker than speech; the drip that is given up is below
     np.testing.assert_array_equal((await service.speak())[0], whole)
 
 
@@ -295,7 +317,8 @@ async def test_a_service_that_does_not_stop_is_stopped(service: Service) -> None
         return service.tts
 
     service.server.faults = [Fault(endless=True)]
-    turn = TurnVoice(VoiceChain(service.settings, load, "piper"), Wanted(service.case.provider), lambda *_: None)
+    settings = Settings()  # a busy machine is no reason to ask again
+    turn = TurnVoice(VoiceChain(settings, load, "piper"), Wanted(service.case.provider), lambda *_: None)
     heard_s = 0.0
     async for chunk in turn.speak(TEXT):
         heard_s += len(chunk.data) / chunk.sample_rate
@@ -312,12 +335,22 @@ FAULTS = {
     "a refusal": Fault(status=503),
     "a quota": Fault(status=429, retry_after="60"),
     "a wrong key": Fault(status=401),
-    "an end in the middle": Fault(truncate=True, parts=0),
+    "an end before the beginning": Fault(truncate=True, parts=0),
+    "an end soon after the beginning": Fault(truncate=True, parts=4),
 }
+ENDED = [case for case in CASES if str(case) not in ("openai_compatible-pcm", "openai_compatible-mp3")]
+ENDED = [case for case in ENDED if case.settings.get("tts_elevenlabs_transport") != "http" or "opus" in str(case)]
 
 
-@one_each
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(
+    ("service", "fault"),
+    [
+        *((case, fault) for case in ONE_EACH for fault in FAULTS.values()),
+        (openai("pcm"), Fault(drip_s=0.25)),  # 15 ms of sound each time, just within the deadline of a pause
+    ],
+    indirect=["service"],
+    ids=[*(f"{case}-{name}" for case in ONE_EACH for name in FAULTS), "openai_compatible-pcm-a drip"],
+)
 async def test_whatever_fails_twice_the_sentence_is_heard_to_its_end_by_another_voice(
     service: Service, fault: Fault
 ) -> None:
@@ -336,6 +369,19 @@ async def test_whatever_fails_twice_the_sentence_is_heard_to_its_end_by_another_
     assert KEY not in repr(told)
     async with asyncio.timeout(10):
         await service.server.idle.wait()
+
+
+@pytest.mark.parametrize("service", ENDED, indirect=True, ids=str)
+async def test_where_the_end_is_told_an_end_before_it_is_an_error_however_late(service: Service) -> None:
+    async with aclosing(service.tts.synthesize_stream(TEXT)) as chunks:
+        whole = sum([len(chunk.data) async for chunk in chunks])
+    parts = service.server.parts - 1
+    service.server.faults = [Fault(truncate=True, parts=parts)]
+    heard = 0
+    with pytest.raises(TTSError) as caught:
+        async for chunk in service.tts.synthesize_stream(TEXT):
+            heard += len(chunk.data)
+    assert 0.6 * whole < heard < whole and caught.value.may_pass
 
 
 @pytest.mark.parametrize("service", DASHSCOPE[:2], indirect=True, ids=str)
