@@ -35,6 +35,7 @@ from opentalking.types import PLAYBACK_RATE
 from shm import Mark, MarkKind, Writer
 from workers import links
 from workers.ahead import Ahead, HeadStart
+from workers.failures import Failure, failure_of
 from workers.lost import lost_turn
 from workers.recorder import Recorder, trace_of
 from workers.reporter import Reporter
@@ -82,6 +83,7 @@ class ConversationSession:
         self._last_fragment: int | None = None  # the turn is over when a later one begins to sound
         self._ending: set[asyncio.Task[None]] = set()
         self._turn: Turn | None = None
+        self._failure: Failure | None = None  # of the turn that is heard to its end all the same
         self._task: asyncio.Task[None] | None = None  # of the newest turn; it may outlive the turn by a moment
         self._turn_over = asyncio.Event()
         self._turn_over.set()
@@ -162,16 +164,18 @@ class ConversationSession:
         try:
             await turn.run(deltas, self._config, voice, self._ring)
         except (LLMError, TTSError, NothingToSay) as error:
-            self._fail(turn, error)
+            failure = failure_of(turn, error)
+            log.warning("%s: turn %d failed: %s", self.session_id, turn.generation, failure)
+            self._fail(turn, failure)
         except Exception as error:
             log.exception("%s: turn %d failed", self.session_id, turn.generation)
-            self._fail(turn, error)
+            self._fail(turn, failure_of(turn, error))
         else:
             if turn.kind == "chat":
                 emit("assistant.message", {"text": turn.text})
+        finally:
             for usage in spent:
                 emit("llm.usage", msgspec.structs.asdict(usage))
-        finally:
             if ahead is not None:
                 ahead.drop()
 
@@ -220,14 +224,15 @@ class ConversationSession:
         first = max(0, cursor.fragment - 1)
         return join_fragments([fragment.text for fragment in turn.fragments[first : cursor.fragment + 1]])
 
-    def _fail(self, turn: Turn, error: Exception) -> None:
-        """A turn that cannot go on: say so, and end it for everybody, or the playout would wait for its end."""
-        code = {LLMError: "LLM_FAILED", TTSError: "TTS_FAILED", NothingToSay: "NOTHING_TO_SAY"}.get(
-            type(error), "CHAT_FAILED" if turn.kind == "chat" else "SPEAK_FAILED"
-        )
-        message = str(error) or type(error).__name__
-        self._report.failed(turn, code, message)
-        self._report.outbox.put(lambda: self._end_generation(turn.generation))
+    def _fail(self, turn: Turn, failure: Failure) -> None:
+        """A turn that cannot go on. If its end is in the ring, the failure is told when it is over; if not, it is ended
+        for everybody, or the playout would wait for its end."""
+        if turn.made and turn is self._turn:
+            self._failure = failure
+            return
+        self._report.failed(turn, failure)
+        if not turn.made:
+            self._report.outbox.put(lambda: self._end_generation(turn.generation))
 
     async def _end_generation(self, generation: int) -> None:
         self.raise_generation(await self._store.next_generation(self.session_id, only=generation))
@@ -296,13 +301,15 @@ class ConversationSession:
 
     def _finish(self, turn: Turn, heard: str, interrupted: bool, last_sample_at: float | None = None) -> None:
         """The turn is over; exactly once. `last_sample_at`: when a cut turn's last sample was handed to RTP."""
-        self._turn = None
+        failure, self._turn, self._failure = self._failure, None, None
         self.board.write_paused(0)
         if interrupted:  # the playout may have heard of it before us
             self._stop_making()
         if turn.kind == "chat":
-            self._conversation.commit_heard(heard, interrupted)
+            self._conversation.commit_heard(heard, interrupted or failure is not None)
             self._keep_history()
+        if failure is not None:
+            self._report.failed(turn, failure)
         self._report.over(turn, heard, interrupted, last_sample_at)
         self._turn_over.set()
         if self._last_fragment is not None:

@@ -6,6 +6,10 @@
 
 Writing and speaking run side by side, so fragment n+1 is synthesised while n plays; the ring's back-pressure bounds how
 far ahead. Cancelling the turn's task closes the LLM request and aborts the voice at their next await.
+
+A model or a voice that breaks off takes nothing back: once something of the turn is in the ring, the turn gets its end
+there, too, and is heard up to it. Of a sentence that the voice left unfinished the words so far count; one that the
+model left unfinished is not said.
 """
 
 from __future__ import annotations
@@ -16,10 +20,11 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from opentalking.config import Settings
-from opentalking.llm.heard import SpokenFragment, heard_of_turn, join_fragments
+from opentalking.llm.heard import SpokenFragment, heard_of_fragment, heard_of_turn, join_fragments
 from opentalking.llm.speakable import ThinkFilter, speakable
 from opentalking.llm.splitter import SentenceSplitter
 from opentalking.slots import pack_pcm
+from opentalking.tts.base import TTSError
 from opentalking.tts.policy import TurnVoice
 from opentalking.tts.shaping import Shaped, TurnShaper
 from shm import Producer
@@ -44,13 +49,14 @@ class Turn:
         self.trace = trace
         self.fragments: list[SpokenFragment] = []
         self.sounded = False  # something of it was handed to RTP
+        self.made = False  # its end is in the ring: the playout brings it there
         self._emit = emit
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(_FRAGMENTS_AHEAD)
 
     @property
     def text(self) -> str:
         """All that was (or will be) spoken."""
-        return join_fragments([fragment.text for fragment in self.fragments])
+        return join_fragments([fragment.text for fragment in self.fragments if fragment.text])
 
     def heard(self, fragment: int, sample: int) -> str:
         return heard_of_turn(self.fragments, fragment, sample) if self.sounded else ""
@@ -62,11 +68,20 @@ class Turn:
         voice: TurnVoice,
         ring: Producer,
     ) -> None:
-        """Speak what `deltas` brings. Raises LLMError, TTSError, NothingToSay."""
+        """Speak what `deltas` brings. Raises LLMError, TTSError, NothingToSay; if `made`, what there is is heard."""
         writing = asyncio.create_task(self._write(deltas, SentenceSplitter(config.first_fragment_min_chars)))
+        shaper = TurnShaper(config)
         try:
-            await self._speak(TurnShaper(config), voice, ring, writing)
+            await self._speak(shaper, voice, ring, writing)
+            if not self.fragments:
+                await writing  # its error, if that is why
+                raise NothingToSay("the text holds nothing that can be spoken")
+            await self._end(shaper, ring)
             await writing
+        except TTSError:
+            writing.cancel()
+            await self._break_off(shaper, ring)
+            raise
         finally:
             writing.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
@@ -116,11 +131,20 @@ class Turn:
                 await self._publish(shaper.end_fragment(), ring, fragment)
                 fragment.complete = True
             index += 1
-        if not self.fragments:
-            await writing  # its error, if that is why
-            raise NothingToSay("the text holds nothing that can be spoken")
+
+    async def _end(self, shaper: TurnShaper, ring: Producer) -> None:
         await self._publish(shaper.end_turn(), ring, self.fragments[-1])
         self.fragments[-1].complete = True
+        self.made = True
+
+    async def _break_off(self, shaper: TurnShaper, ring: Producer) -> None:
+        """The voice fell silent: the turn ends there, if anything of it is in the ring."""
+        if not any(fragment.samples for fragment in self.fragments):
+            return
+        rest, last = shaper.end_turn(), self.fragments[-1]
+        last.text = heard_of_fragment(last, last.samples + sum(info.samples for info, _, _ in rest))
+        await self._publish(rest, ring, last)
+        last.complete = self.made = True
 
     def _note_first_pcm(self) -> None:
         if self.trace.ms("tts_first_pcm_ms") is None:
