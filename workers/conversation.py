@@ -28,6 +28,7 @@ from opentalking.config import Settings
 from opentalking.llm.base import LLMAdapter, LLMError, Usage
 from opentalking.llm.conversation import Conversation, Entry
 from opentalking.llm.heard import join_fragments
+from opentalking.llm.thoughts import Habit
 from opentalking.store import Chat, Event, Seen, Session, Speak, Store, StoreError
 from opentalking.tts.base import TTSError
 from opentalking.tts.policy import TurnVoice, VoiceChain, Wanted
@@ -66,13 +67,16 @@ class ConversationSession:
         llm: LLMAdapter,
         remembered: Iterable[Entry] = (),
         recorder: Recorder | None = None,
+        habit: Habit | None = None,
     ) -> None:
-        """`remembered`: the history that a process before this one kept. `recorder`: that of this process."""
+        """`remembered`: the history that a process before this one kept. `recorder`: that of this process. `habit`: of
+        its model."""
         self.session = session
         self.session_id = session.session_id
         self._config = config
         self._store = store
         self._llm = llm
+        self._habit = habit or Habit()
         self.board = links.open_board(folder, Writer.SPEECH)
         self.board.raise_generation(session.generation)
         self._ring = links.pcm_producer(folder)
@@ -160,7 +164,7 @@ class ConversationSession:
             if (ahead := self._ahead.take(messages)) is not None and ahead.first_token_at is not None:
                 turn.trace.note("llm_first_token_ms", ahead.first_token_at)
             answer = self._llm.chat_stream(messages, spent.append) if ahead is None else ahead.deltas(spent.append)
-            deltas = reply_deltas(answer, turn, emit)
+            deltas = reply_deltas(answer, turn, emit, self._habit)
         try:
             await turn.run(deltas, self._config, voice, self._ring)
         except (LLMError, TTSError, NothingToSay) as error:

@@ -20,9 +20,11 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from opentalking.config import Settings
+from opentalking.llm.base import ALL_THOUGHT, LLMError
 from opentalking.llm.heard import SpokenFragment, heard_of_fragment, heard_of_turn, join_fragments
-from opentalking.llm.speakable import ThinkFilter, speakable
+from opentalking.llm.speakable import speakable
 from opentalking.llm.splitter import SentenceSplitter
+from opentalking.llm.thoughts import Habit, ThinkFilter
 from opentalking.slots import pack_pcm
 from opentalking.tts.base import TTSError
 from opentalking.tts.policy import TurnVoice
@@ -158,18 +160,25 @@ class Turn:
             fragment.samples += info.samples
 
 
-async def reply_deltas(answer: AsyncGenerator[str, None], turn: Turn, emit: Emit) -> AsyncGenerator[str, None]:
-    """The model's answer as it comes, without its thoughts; every delta is also told to the client."""
-    thoughts = ThinkFilter()
+async def reply_deltas(
+    answer: AsyncGenerator[str, None], turn: Turn, emit: Emit, habit: Habit | None = None
+) -> AsyncGenerator[str, None]:
+    """The model's answer as it comes, without its thoughts; every delta is also told to the client. Raises LLMError.
+
+    `habit`: of the model, where it thinks."""
+    thoughts, spoke = ThinkFilter(habit), False
     async with contextlib.aclosing(answer):
         async for delta in answer:
             turn.trace.note("llm_first_token_ms")
             if visible := thoughts.feed(delta):
+                spoke = spoke or not visible.isspace()
                 emit("llm", {"delta": visible})
                 yield visible
     if rest := thoughts.flush():
         emit("llm", {"delta": rest})
         yield rest
+    if thoughts.cut_off and not spoke:
+        raise LLMError("max_tokens", ALL_THOUGHT)
 
 
 async def verbatim(text: str) -> AsyncGenerator[str, None]:

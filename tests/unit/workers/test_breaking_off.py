@@ -23,13 +23,15 @@ from tests.unit.store.sessions import SID, new_session
 from tests.unit.workers.test_conversation import CONFIG, chat
 from workers.conversation import ConversationSession
 
+LOST = LLMError("unreachable", "the connection was lost")
+
 
 class BreakingLLM:
     """Says this, and fails."""
 
-    def __init__(self, *deltas: str, error: Exception | None = None) -> None:
+    def __init__(self, *deltas: str, error: Exception | None = LOST) -> None:
         self._deltas = deltas
-        self._error = error or LLMError("unreachable", "the connection was lost")
+        self._error = error
 
     async def warmup(self) -> None:
         """Nothing to load."""
@@ -39,7 +41,8 @@ class BreakingLLM:
             yield delta
         if spent is not None:
             spent(Usage(9, 3))
-        raise self._error
+        if self._error is not None:
+            raise self._error
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
@@ -153,6 +156,20 @@ async def test_a_turn_of_which_nothing_was_made_is_ended_for_everybody(store: St
     (ended,) = of(told, "speech.ended")
     assert (ended["text"], ended["interrupted"]) == ("", True)
     assert playout.samples == {}
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"), [("<think>Hm, let me", "LLM_FAILED"), ("<think>Hm.</think>", "NOTHING_TO_SAY")]
+)
+async def test_a_reply_that_is_all_thought_says_how_to_get_more(
+    store: Store, tmp_path: Path, reply: str, code: str
+) -> None:
+    session = await opened(store, tmp_path, BreakingLLM(reply, error=None))
+    await session.begin(chat(1), tone_chain(CONFIG))
+    (error,) = of(await until(store, "error"), "error")
+    await session.close()
+    assert error["code"] == code
+    assert ("OPENTALKING_LLM_MAX_TOKENS" in error["message"]) == (code == "LLM_FAILED")
 
 
 async def test_an_interruption_after_the_break_is_an_interruption(store: Store, tmp_path: Path) -> None:
