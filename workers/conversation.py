@@ -26,7 +26,7 @@ import msgspec
 
 from opentalking.config import Settings
 from opentalking.llm.base import LLMAdapter, LLMError, Usage
-from opentalking.llm.conversation import Conversation, Entry
+from opentalking.llm.conversation import Conversation, Entry, room_for_history
 from opentalking.llm.heard import join_fragments
 from opentalking.llm.thoughts import Habit
 from opentalking.store import Chat, Event, Seen, Session, Speak, Store, StoreError
@@ -36,6 +36,7 @@ from opentalking.types import PLAYBACK_RATE
 from shm import Mark, MarkKind, Writer
 from workers import links
 from workers.ahead import Ahead, HeadStart
+from workers.answer import answer
 from workers.failures import Failure, failure_of
 from workers.lost import lost_turn
 from workers.recorder import Recorder, trace_of
@@ -80,9 +81,9 @@ class ConversationSession:
         self.board = links.open_board(folder, Writer.SPEECH)
         self.board.raise_generation(session.generation)
         self._ring = links.pcm_producer(folder)
-        self._conversation = Conversation(
-            session.llm_system_prompt or config.llm_system_prompt, config.llm_history_turns, remembered
-        )
+        room = room_for_history(config.llm_context_tokens, config.llm_max_tokens)
+        prompt = session.llm_system_prompt or config.llm_system_prompt
+        self._conversation = Conversation(prompt, config.llm_history_turns, remembered, room)
         self._begun = max(session.turn, int((session.last_turn or {}).get("generation", 0)))  # newest turn begun ever
         self._last_fragment: int | None = None  # the turn is over when a later one begins to sound
         self._ending: set[asyncio.Task[None]] = set()
@@ -160,11 +161,11 @@ class ConversationSession:
         spent: list[Usage] = []
         deltas: AsyncGenerator[str, None] = verbatim(asked)
         if turn.kind == "chat":
-            messages = self._conversation.messages()
-            if (ahead := self._ahead.take(messages)) is not None and ahead.first_token_at is not None:
+            ahead = self._ahead.take(self._conversation.messages())
+            if ahead is not None and ahead.first_token_at is not None:
                 turn.trace.note("llm_first_token_ms", ahead.first_token_at)
-            answer = self._llm.chat_stream(messages, spent.append) if ahead is None else ahead.deltas(spent.append)
-            deltas = reply_deltas(answer, turn, emit, self._habit)
+            reply = answer(self._llm, self._conversation, ahead, spent.append)
+            deltas = reply_deltas(reply, turn, emit, self._habit)
         try:
             await turn.run(deltas, self._config, voice, self._ring)
         except (LLMError, TTSError, NothingToSay) as error:

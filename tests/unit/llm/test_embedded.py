@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from opentalking.config import Settings
-from opentalking.llm.base import Message
+from opentalking.llm.base import LLMError, Message
 from opentalking.llm.embedded import EmbeddedLLMError, find_model
 from opentalking.llm.openai_compatible import OpenAICompatibleLLM
 
@@ -35,7 +36,8 @@ def test_the_packaged_model_is_found_without_importing_its_package() -> None:
 
 @pytest.fixture
 def server() -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([sys.executable, "-m", "workers.llm"], stdout=subprocess.PIPE, text=True)
+    environ = os.environ | {"OPENTALKING_LLM_CONTEXT_TOKENS": "512"}
+    process = subprocess.Popen([sys.executable, "-m", "workers.llm"], stdout=subprocess.PIPE, text=True, env=environ)
     try:
         yield process
     finally:
@@ -55,6 +57,10 @@ async def test_the_embedded_server_answers_and_ends_cleanly_on_sigterm(server: s
     await llm.warmup()
     deltas = [delta async for delta in llm.chat_stream([Message("system", "Be brief."), Message("user", "Say hello.")])]
     assert any(char.isalpha() for char in "".join(deltas))
+    too_long = [Message("user", "How far is the moon, and why? " * 100)]
+    with pytest.raises(LLMError) as failure:
+        _ = [delta async for delta in llm.chat_stream(too_long)]
+    assert failure.value.code == "too_long"
     await llm.aclose()
     server.send_signal(signal.SIGTERM)
     assert server.wait(timeout=30) == 0
