@@ -2,10 +2,11 @@
 
     chat   LLM deltas ──> ThinkFilter ──> SentenceSplitter ──┐
     speak  the text ───────────────────> SentenceSplitter ───┴──> fragments ──> TTS ──> TurnShaper ──> pcm ring
-                                                                  (queue of 4)
 
 Writing and speaking run side by side, so fragment n+1 is synthesised while n plays; the ring's back-pressure bounds how
-far ahead. Cancelling the turn's task closes the LLM request and aborts the voice at their next await.
+far ahead. The model does not wait for the voice: its text is small, and it may yet take back what it wrote (a thought
+that is known only by its end). Cancelling the turn's task closes the LLM request and aborts the voice at their next
+await.
 
 A model or a voice that breaks off takes nothing back: once something of the turn is in the ring, the turn gets its end
 there, too, and is heard up to it. Of a sentence that the voice left unfinished the words so far count; one that the
@@ -32,8 +33,6 @@ from opentalking.tts.shaping import Shaped, TurnShaper
 from shm import Producer
 from workers.recorder import TurnTrace
 
-_FRAGMENTS_AHEAD = 4
-
 Emit = Callable[[str, dict[str, Any]], None]
 
 
@@ -53,7 +52,8 @@ class Turn:
         self.sounded = False  # something of it was handed to RTP
         self.made = False  # its end is in the ring: the playout brings it there
         self._emit = emit
-        self._queue: asyncio.Queue[str | None] = asyncio.Queue(_FRAGMENTS_AHEAD)
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._splitter: SentenceSplitter | None = None  # while it is written
 
     @property
     def text(self) -> str:
@@ -71,7 +71,8 @@ class Turn:
         ring: Producer,
     ) -> None:
         """Speak what `deltas` brings. Raises LLMError, TTSError, NothingToSay; if `made`, what there is is heard."""
-        writing = asyncio.create_task(self._write(deltas, SentenceSplitter(config.first_fragment_min_chars)))
+        self._splitter = SentenceSplitter(config.first_fragment_min_chars)
+        writing = asyncio.create_task(self._write(deltas, self._splitter))
         shaper = TurnShaper(config)
         try:
             await self._speak(shaper, voice, ring, writing)
@@ -89,28 +90,29 @@ class Turn:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await writing
 
+    def take_back(self) -> None:
+        """What was written so far was not meant to be said; what is being said already is."""
+        if self._splitter is not None:
+            self._splitter.forget()
+        while not self._queue.empty():
+            self._queue.get_nowait()
+
     async def _write(self, deltas: AsyncGenerator[str, None], splitter: SentenceSplitter) -> None:
         """Deltas to fragments; the end of the queue is None, whatever happens."""
         try:
             async with contextlib.aclosing(deltas):
                 async for delta in deltas:
                     for fragment in splitter.feed(delta):
-                        await self._put(fragment)
+                        self._put(fragment)
             for fragment in splitter.flush():
-                await self._put(fragment)
+                self._put(fragment)
         finally:
-            if not self._cancelled():
-                await self._queue.put(None)
+            self._queue.put_nowait(None)
 
-    @staticmethod
-    def _cancelled() -> bool:
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
-
-    async def _put(self, fragment: str) -> None:
+    def _put(self, fragment: str) -> None:
         if text := speakable(fragment):
             self.trace.note("first_fragment_ms")
-            await self._queue.put(text)
+            self._queue.put_nowait(text)
 
     async def _speak(self, shaper: TurnShaper, voice: TurnVoice, ring: Producer, writing: asyncio.Task[None]) -> None:
         index = 0
@@ -170,7 +172,10 @@ async def reply_deltas(
     async with contextlib.aclosing(answer):
         async for delta in answer:
             turn.trace.note("llm_first_token_ms")
-            if visible := thoughts.feed(delta):
+            visible = thoughts.feed(delta)
+            if thoughts.took_back():
+                turn.take_back()
+            if visible:
                 spoke = spoke or not visible.isspace()
                 emit("llm", {"delta": visible})
                 yield visible

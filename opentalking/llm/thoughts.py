@@ -10,7 +10,8 @@ more often than closed cannot be told from one that mentions its own mark: what 
 when the reply is over.
 
 Some templates open the thought themselves, so that a reply begins in the midst of it. Such a reply is only known by an
-end without a beginning; from then on (`Habit`) the model's replies are held until that end.
+end without a beginning: what was given until then is taken back (`took_back`), as far as it still can be; from then on
+(`Habit`) the model's replies are held until that end.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class ThinkFilter:
         """`habit`: of the model, and corrected here."""
         self._habit = habit or Habit()
         self.cut_off = False  # after `flush`: the reply ended within a thought
+        self._back = False
         self._reset()
 
     def _reset(self) -> None:
@@ -68,7 +70,18 @@ class ThinkFilter:
         self._said = self._mentioned = False
 
     def feed(self, delta: str) -> str:
-        return "".join(map(self._step, delta))
+        said = ""
+        for char in delta:
+            before, self._back = self._back, False
+            more = self._step(char)
+            said = more if self._back else said + more
+            self._back |= before
+        return said
+
+    def took_back(self) -> bool:
+        """Whether all that was given before the newest `feed` was a thought."""
+        back, self._back = self._back, False
+        return back
 
     def flush(self) -> str:
         """What was held back; a thought or a call that never ended stays unsaid."""
@@ -106,7 +119,7 @@ class ThinkFilter:
             return self._hold(held)
         self._held = ""
         if sign is Sign.NONE:  # no mark, but one may begin within
-            return self._say(held[0]) + self.feed(held[1:])
+            return self._say(held[0]) + "".join(map(self._step, held[1:]))
         return self._mark(sign, held)
 
     def _hold(self, text: str) -> str:
@@ -155,7 +168,8 @@ class ThinkFilter:
 
     def _meet_stray_end(self) -> None:
         """Of a thought that did not begin: with the reply, then."""
-        self._habit.begins_thinking |= self._said and not self._mentioned
+        if self._said and not self._mentioned:
+            self._habit.begins_thinking = self._back = True
 
     def _open(self, kind: Sign, named: bool = False) -> None:
         self._block = _Block(kind, json=JsonSpan(named) if kind is Sign.CALL else None)

@@ -17,7 +17,7 @@ class Playout:
 
     def __init__(self, folder: Path, until: int | None = None) -> None:
         self.samples: dict[tuple[int, int], int] = {}  # that were heard of a (generation, fragment)
-        self.ended = asyncio.Event()
+        self.began, self.ended = asyncio.Event(), asyncio.Event()
         self._until = until
         self._released = asyncio.Event()
         self._board, self._pcm = links.open_board(folder, Writer.RTC), links.pcm_consumer(folder)
@@ -49,6 +49,7 @@ class Playout:
                 await self._released.wait()
             if info.flags & SlotFlags.FRAGMENT_START:
                 self._board.mark(Mark(MarkKind.FRAGMENT_STARTED, generation, info.fragment, 0, time.time()))
+                self.began.set()
             heard = info.sample + info.samples
             self.samples[generation, info.fragment] = heard
             self._board.write_cursor(Cursor(generation, info.fragment, heard))

@@ -10,8 +10,11 @@ from opentalking.llm.thoughts import Habit, ThinkFilter
 
 
 def said(deltas: list[str], habit: Habit | None = None) -> str:
-    thoughts = ThinkFilter(habit)
-    return "".join(thoughts.feed(delta) for delta in deltas) + thoughts.flush()
+    thoughts, given = ThinkFilter(habit), ""
+    for delta in deltas:
+        more = thoughts.feed(delta)
+        given = more if thoughts.took_back() else given + more
+    return given + thoughts.flush()
 
 
 def at_once(text: str) -> str:
@@ -179,9 +182,9 @@ def test_a_thought_is_a_thought_however_its_tokens_were_cut(unsaid: str, sizes: 
     assert said([*deltas, text]).strip() == "Yes."
 
 
-def test_a_reply_that_begins_within_a_thought_teaches_that_the_next_ones_do() -> None:
+def test_a_reply_that_begins_within_a_thought_takes_it_back_and_teaches_that_the_next_ones_do() -> None:
     habit = Habit()
-    assert said(["Okay, the user", " says hi.\n</think>\n\nHi!"], habit) == "Okay, the user says hi.\n\n\nHi!"
+    assert said(["Okay, the user", " says hi.\n</think>\n\nHi!"], habit) == "\n\nHi!"
     assert habit.begins_thinking
     assert said(["Okay, again.\n</think>\n\nHi again!"], habit) == "\n\nHi again!"
     assert said(["<think>Okay.</think>Hi."], habit) == "Hi."
