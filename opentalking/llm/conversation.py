@@ -19,7 +19,7 @@ CUT_MARK = " —"  # ends what was heard of an interrupted reply, so that the mo
 
 
 _FORGET_SHARE = 4  # of what is remembered, one part in so many is forgotten when it is too much
-_CHARACTERS_PER_TOKEN = 4  # of ASCII; others count as a token each
+_CHARACTERS_PER_TOKEN = 3  # of ASCII, few enough for short words; others count as a token each
 _MESSAGE_TOKENS = 4  # what a template puts around a message
 
 

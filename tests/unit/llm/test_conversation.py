@@ -93,8 +93,8 @@ def test_turns_that_do_not_fit_are_forgotten_several_at_a_time() -> None:
         conversation.begin_assistant()
         conversation.commit_heard("a" * 40, interrupted=False)
     assert begins[-1] > "10"
-    assert len(set(begins)) < 8, begins  # of 19 that would be
-    assert len(questions(conversation)) >= 9
+    assert len(set(begins)) < 12, begins  # of 22 that would be
+    assert len(questions(conversation)) >= 6
 
 
 def test_the_newest_question_is_kept_however_long_and_the_one_before_it_is_not() -> None:
@@ -119,7 +119,7 @@ def test_the_older_half_is_forgotten_when_the_model_says_that_it_is_too_much() -
     assert questions(conversation) == ["99"]
 
 
-@pytest.mark.parametrize(("text", "tokens"), [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2), ("你好", 2), ("你好ab", 3)])
+@pytest.mark.parametrize(("text", "tokens"), [("", 0), ("a", 1), ("abc", 1), ("abcd", 2), ("你好", 2), ("你好ab", 3)])
 def test_tokens_are_guessed_by_the_script(text: str, tokens: int) -> None:
     assert tokens_of(text) == tokens
 
