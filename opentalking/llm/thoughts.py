@@ -217,7 +217,8 @@ class ThinkFilter:
             return self._close()
         if block.kept is not None:
             block.kept += text
-            if block.kind is Sign.HEADER and len(block.kept) > _LONGEST_HEADER:  # it was none
+            prose = text in NEWLINES or block.kept.endswith((". ", ", ")) or len(block.kept) > _LONGEST_HEADER
+            if block.kind is Sign.HEADER and prose:  # it was none
                 self._block = None
                 return self._say(block.kept)
         return ""

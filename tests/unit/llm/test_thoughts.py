@@ -92,6 +92,7 @@ def test_thoughts_and_calls_are_left_out_and_what_follows_is_said(unsaid: str, b
             "",
         ),
         ("<|start|>assistant<|message|>Yes.<|end|>", "Yes."),
+        ("It writes <|channel|>analysis first. Then it says more.", "It writes analysis first. Then it says more."),
         ("<think>I open <think> once more.</think>Yes. It is.", "Yes. It is."),  # said, if late
     ],
 )
