@@ -72,6 +72,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     llm_max_tokens: Annotated[int, Meta(ge=1, le=32_768), _doc("Longest reply, tokens")] = 120
     llm_history_turns: Annotated[int, Meta(ge=0, le=1000), _doc("Turns of conversation sent along")] = 20
+    llm_context_tokens: Annotated[
+        int, Meta(ge=256, le=10_000_000), _doc("Context of the model, tokens; turns that do not fit are forgotten")
+    ] = 8192
     llm_connect_timeout_s: Annotated[Seconds, _doc("Time to reach the endpoint, seconds")] = 5.0
     llm_first_token_timeout_s: Annotated[Seconds, _doc("Time to the first token, seconds")] = 30.0
     llm_port: Annotated[Port, _doc("Port of the embedded LLM server; 0: any free")] = 0

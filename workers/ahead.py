@@ -44,10 +44,11 @@ class HeadStart:
             while (delta := await self._deltas.get()) is not None:
                 yield delta
             await self._task
-            if self._usage is not None:
-                spent(self._usage)
         finally:
             self._task.cancel()
+            await asyncio.wait([self._task])
+            if self._usage is not None:
+                spent(self._usage)
 
     def drop(self) -> None:
         """Nobody wants it any more."""

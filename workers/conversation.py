@@ -26,8 +26,9 @@ import msgspec
 
 from opentalking.config import Settings
 from opentalking.llm.base import LLMAdapter, LLMError, Usage
-from opentalking.llm.conversation import Conversation, Entry
+from opentalking.llm.conversation import Conversation, Entry, room_for_history
 from opentalking.llm.heard import join_fragments
+from opentalking.llm.thoughts import Habit
 from opentalking.store import Chat, Event, Seen, Session, Speak, Store, StoreError
 from opentalking.tts.base import TTSError
 from opentalking.tts.policy import TurnVoice, VoiceChain, Wanted
@@ -35,6 +36,8 @@ from opentalking.types import PLAYBACK_RATE
 from shm import Mark, MarkKind, Writer
 from workers import links
 from workers.ahead import Ahead, HeadStart
+from workers.answer import answer
+from workers.failures import Failure, failure_of
 from workers.lost import lost_turn
 from workers.recorder import Recorder, trace_of
 from workers.reporter import Reporter
@@ -65,23 +68,27 @@ class ConversationSession:
         llm: LLMAdapter,
         remembered: Iterable[Entry] = (),
         recorder: Recorder | None = None,
+        habit: Habit | None = None,
     ) -> None:
-        """`remembered`: the history that a process before this one kept. `recorder`: that of this process."""
+        """`remembered`: the history that a process before this one kept. `recorder`: that of this process. `habit`: of
+        its model."""
         self.session = session
         self.session_id = session.session_id
         self._config = config
         self._store = store
         self._llm = llm
+        self._habit = habit or Habit()
         self.board = links.open_board(folder, Writer.SPEECH)
         self.board.raise_generation(session.generation)
         self._ring = links.pcm_producer(folder)
-        self._conversation = Conversation(
-            session.llm_system_prompt or config.llm_system_prompt, config.llm_history_turns, remembered
-        )
+        room = room_for_history(config.llm_context_tokens, config.llm_max_tokens)
+        prompt = session.llm_system_prompt or config.llm_system_prompt
+        self._conversation = Conversation(prompt, config.llm_history_turns, remembered, room)
         self._begun = max(session.turn, int((session.last_turn or {}).get("generation", 0)))  # newest turn begun ever
         self._last_fragment: int | None = None  # the turn is over when a later one begins to sound
         self._ending: set[asyncio.Task[None]] = set()
         self._turn: Turn | None = None
+        self._failure: Failure | None = None  # of the turn that is heard to its end all the same
         self._task: asyncio.Task[None] | None = None  # of the newest turn; it may outlive the turn by a moment
         self._turn_over = asyncio.Event()
         self._turn_over.set()
@@ -154,24 +161,26 @@ class ConversationSession:
         spent: list[Usage] = []
         deltas: AsyncGenerator[str, None] = verbatim(asked)
         if turn.kind == "chat":
-            messages = self._conversation.messages()
-            if (ahead := self._ahead.take(messages)) is not None and ahead.first_token_at is not None:
+            ahead = self._ahead.take(self._conversation.messages())
+            if ahead is not None and ahead.first_token_at is not None:
                 turn.trace.note("llm_first_token_ms", ahead.first_token_at)
-            answer = self._llm.chat_stream(messages, spent.append) if ahead is None else ahead.deltas(spent.append)
-            deltas = reply_deltas(answer, turn, emit)
+            reply = answer(self._llm, self._conversation, ahead, spent.append)
+            deltas = reply_deltas(reply, turn, emit, self._habit)
         try:
             await turn.run(deltas, self._config, voice, self._ring)
         except (LLMError, TTSError, NothingToSay) as error:
-            self._fail(turn, error)
+            failure = failure_of(turn, error)
+            log.warning("%s: turn %d failed: %s", self.session_id, turn.generation, failure)
+            self._fail(turn, failure)
         except Exception as error:
             log.exception("%s: turn %d failed", self.session_id, turn.generation)
-            self._fail(turn, error)
+            self._fail(turn, failure_of(turn, error))
         else:
             if turn.kind == "chat":
                 emit("assistant.message", {"text": turn.text})
+        finally:
             for usage in spent:
                 emit("llm.usage", msgspec.structs.asdict(usage))
-        finally:
             if ahead is not None:
                 ahead.drop()
 
@@ -220,14 +229,15 @@ class ConversationSession:
         first = max(0, cursor.fragment - 1)
         return join_fragments([fragment.text for fragment in turn.fragments[first : cursor.fragment + 1]])
 
-    def _fail(self, turn: Turn, error: Exception) -> None:
-        """A turn that cannot go on: say so, and end it for everybody, or the playout would wait for its end."""
-        code = {LLMError: "LLM_FAILED", TTSError: "TTS_FAILED", NothingToSay: "NOTHING_TO_SAY"}.get(
-            type(error), "CHAT_FAILED" if turn.kind == "chat" else "SPEAK_FAILED"
-        )
-        message = str(error) or type(error).__name__
-        self._report.failed(turn, code, message)
-        self._report.outbox.put(lambda: self._end_generation(turn.generation))
+    def _fail(self, turn: Turn, failure: Failure) -> None:
+        """A turn that cannot go on. If its end is in the ring, the failure is told when it is over; if not, it is ended
+        for everybody, or the playout would wait for its end."""
+        if turn.made and turn is self._turn:
+            self._failure = failure
+            return
+        self._report.failed(turn, failure)
+        if not turn.made:
+            self._report.outbox.put(lambda: self._end_generation(turn.generation))
 
     async def _end_generation(self, generation: int) -> None:
         self.raise_generation(await self._store.next_generation(self.session_id, only=generation))
@@ -296,13 +306,15 @@ class ConversationSession:
 
     def _finish(self, turn: Turn, heard: str, interrupted: bool, last_sample_at: float | None = None) -> None:
         """The turn is over; exactly once. `last_sample_at`: when a cut turn's last sample was handed to RTP."""
-        self._turn = None
+        failure, self._turn, self._failure = self._failure, None, None
         self.board.write_paused(0)
         if interrupted:  # the playout may have heard of it before us
             self._stop_making()
         if turn.kind == "chat":
-            self._conversation.commit_heard(heard, interrupted)
+            self._conversation.commit_heard(heard, interrupted or failure is not None)
             self._keep_history()
+        if failure is not None:
+            self._report.failed(turn, failure)
         self._report.over(turn, heard, interrupted, last_sample_at)
         self._turn_over.set()
         if self._last_fragment is not None:

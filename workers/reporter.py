@@ -12,6 +12,7 @@ from typing import Any
 from opentalking.store import Seen, Session, Store
 from opentalking.types import FPS, FRAME_MS, PLAYBACK_RATE
 from shm import Board, Mark
+from workers.failures import Failure
 from workers.outbox import Outbox
 from workers.recorder import Recorder, TurnTrace
 from workers.turn import Emit, Turn
@@ -84,10 +85,10 @@ class Reporter:
         self._recorder.barge_in("cut", reason)
         self.of(generation)("speech.interrupted", {"reason": reason})
 
-    def failed(self, turn: Turn, code: str, message: str) -> None:
-        emit = self.of(turn.generation)
+    def failed(self, turn: Turn, failure: Failure) -> None:
+        emit, code, message = self.of(turn.generation), failure.code, failure.message
         turn.trace.fail(code)
-        emit("error", {"code": code, "message": message})
+        emit("error", {"code": code, "message": message, **({"reason": failure.reason} if failure.reason else {})})
         emit("status", {"stage": "error", "message": message})
         self.outbox.put(lambda: self._store.set_error(self._session.session_id, code, message))
 

@@ -24,6 +24,7 @@ from typing import Any
 from opentalking.llm.base import LLMAdapter, LLMError
 from opentalking.llm.conversation import Entry
 from opentalking.llm.late import LateLLM
+from opentalking.llm.thoughts import Habit
 from opentalking.slots import Utterance
 from opentalking.store import Chat, ChooseVoice, Command, Heard, Preview, Seen, Session, Speak, WindUp
 from workers.attention import Attention
@@ -55,6 +56,7 @@ class SpeechService:
         self._recorder = Recorder()
         self._spans: Spans | None = None
         self._llm = LateLLM(self._make_llm)
+        self._habit = Habit()  # of that model
         self._voices = Voices(self._config)
         self._warming: asyncio.Task[None] | None = None
         self._info: dict[str, Any] = {}
@@ -104,7 +106,9 @@ class SpeechService:
             await self._worker.store.set_state(session.session_id, "ready")
         store = self._worker.store
         remembered = await store.history(session.session_id, Entry)
-        conversation = ConversationSession(session, folder, self._config, store, self._llm, remembered, self._recorder)
+        conversation = ConversationSession(
+            session, folder, self._config, store, self._llm, remembered, self._recorder, self._habit
+        )
         if session.turn:
             conversation.lost(session.turn, await store.past_events(session.session_id))
         try:

@@ -2,10 +2,15 @@
 
     chat   LLM deltas ──> ThinkFilter ──> SentenceSplitter ──┐
     speak  the text ───────────────────> SentenceSplitter ───┴──> fragments ──> TTS ──> TurnShaper ──> pcm ring
-                                                                  (queue of 4)
 
 Writing and speaking run side by side, so fragment n+1 is synthesised while n plays; the ring's back-pressure bounds how
-far ahead. Cancelling the turn's task closes the LLM request and aborts the voice at their next await.
+far ahead. The model does not wait for the voice: its text is small, and it may yet take back what it wrote (a thought
+that is known only by its end). Cancelling the turn's task closes the LLM request and aborts the voice at their next
+await.
+
+A model or a voice that breaks off takes nothing back: once something of the turn is in the ring, the turn gets its end
+there, too, and is heard up to it. Of a sentence that the voice left unfinished the words so far count; one that the
+model left unfinished is not said.
 """
 
 from __future__ import annotations
@@ -16,16 +21,17 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from opentalking.config import Settings
-from opentalking.llm.heard import SpokenFragment, heard_of_turn, join_fragments
-from opentalking.llm.speakable import ThinkFilter, speakable
+from opentalking.llm.base import ALL_THOUGHT, LLMError
+from opentalking.llm.heard import SpokenFragment, heard_of_fragment, heard_of_turn, join_fragments
+from opentalking.llm.speakable import speakable
 from opentalking.llm.splitter import SentenceSplitter
+from opentalking.llm.thoughts import Habit, ThinkFilter
 from opentalking.slots import pack_pcm
+from opentalking.tts.base import TTSError
 from opentalking.tts.policy import TurnVoice
 from opentalking.tts.shaping import Shaped, TurnShaper
 from shm import Producer
 from workers.recorder import TurnTrace
-
-_FRAGMENTS_AHEAD = 4
 
 Emit = Callable[[str, dict[str, Any]], None]
 
@@ -44,13 +50,15 @@ class Turn:
         self.trace = trace
         self.fragments: list[SpokenFragment] = []
         self.sounded = False  # something of it was handed to RTP
+        self.made = False  # its end is in the ring: the playout brings it there
         self._emit = emit
-        self._queue: asyncio.Queue[str | None] = asyncio.Queue(_FRAGMENTS_AHEAD)
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._splitter: SentenceSplitter | None = None  # while it is written
 
     @property
     def text(self) -> str:
         """All that was (or will be) spoken."""
-        return join_fragments([fragment.text for fragment in self.fragments])
+        return join_fragments([fragment.text for fragment in self.fragments if fragment.text])
 
     def heard(self, fragment: int, sample: int) -> str:
         return heard_of_turn(self.fragments, fragment, sample) if self.sounded else ""
@@ -62,15 +70,32 @@ class Turn:
         voice: TurnVoice,
         ring: Producer,
     ) -> None:
-        """Speak what `deltas` brings. Raises LLMError, TTSError, NothingToSay."""
-        writing = asyncio.create_task(self._write(deltas, SentenceSplitter(config.first_fragment_min_chars)))
+        """Speak what `deltas` brings. Raises LLMError, TTSError, NothingToSay; if `made`, what there is is heard."""
+        self._splitter = SentenceSplitter(config.first_fragment_min_chars)
+        writing = asyncio.create_task(self._write(deltas, self._splitter))
+        shaper = TurnShaper(config)
         try:
-            await self._speak(TurnShaper(config), voice, ring, writing)
+            await self._speak(shaper, voice, ring, writing)
+            if not self.fragments:
+                await writing  # its error, if that is why
+                raise NothingToSay("the text holds nothing that can be spoken")
+            await self._end(shaper, ring)
             await writing
+        except TTSError:
+            writing.cancel()
+            await self._break_off(shaper, ring)
+            raise
         finally:
             writing.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await writing
+
+    def take_back(self) -> None:
+        """What was written so far was not meant to be said; what is being said already is."""
+        if self._splitter is not None:
+            self._splitter.forget()
+        while not self._queue.empty():
+            self._queue.get_nowait()
 
     async def _write(self, deltas: AsyncGenerator[str, None], splitter: SentenceSplitter) -> None:
         """Deltas to fragments; the end of the queue is None, whatever happens."""
@@ -78,22 +103,16 @@ class Turn:
             async with contextlib.aclosing(deltas):
                 async for delta in deltas:
                     for fragment in splitter.feed(delta):
-                        await self._put(fragment)
+                        self._put(fragment)
             for fragment in splitter.flush():
-                await self._put(fragment)
+                self._put(fragment)
         finally:
-            if not self._cancelled():
-                await self._queue.put(None)
+            self._queue.put_nowait(None)
 
-    @staticmethod
-    def _cancelled() -> bool:
-        task = asyncio.current_task()
-        return task is not None and task.cancelling() > 0
-
-    async def _put(self, fragment: str) -> None:
+    def _put(self, fragment: str) -> None:
         if text := speakable(fragment):
             self.trace.note("first_fragment_ms")
-            await self._queue.put(text)
+            self._queue.put_nowait(text)
 
     async def _speak(self, shaper: TurnShaper, voice: TurnVoice, ring: Producer, writing: asyncio.Task[None]) -> None:
         index = 0
@@ -115,11 +134,20 @@ class Turn:
                 await self._publish(shaper.end_fragment(), ring, fragment)
                 fragment.complete = True
             index += 1
-        if not self.fragments:
-            await writing  # its error, if that is why
-            raise NothingToSay("the text holds nothing that can be spoken")
+
+    async def _end(self, shaper: TurnShaper, ring: Producer) -> None:
         await self._publish(shaper.end_turn(), ring, self.fragments[-1])
         self.fragments[-1].complete = True
+        self.made = True
+
+    async def _break_off(self, shaper: TurnShaper, ring: Producer) -> None:
+        """The voice fell silent: the turn ends there, if anything of it is in the ring."""
+        if not any(fragment.samples for fragment in self.fragments):
+            return
+        rest, last = shaper.end_turn(), self.fragments[-1]
+        last.text = heard_of_fragment(last, last.samples + sum(info.samples for info, _, _ in rest))
+        await self._publish(rest, ring, last)
+        last.complete = self.made = True
 
     def _note_first_pcm(self) -> None:
         if self.trace.ms("tts_first_pcm_ms") is None:
@@ -133,18 +161,28 @@ class Turn:
             fragment.samples += info.samples
 
 
-async def reply_deltas(answer: AsyncGenerator[str, None], turn: Turn, emit: Emit) -> AsyncGenerator[str, None]:
-    """The model's answer as it comes, without its thoughts; every delta is also told to the client."""
-    thoughts = ThinkFilter()
+async def reply_deltas(
+    answer: AsyncGenerator[str, None], turn: Turn, emit: Emit, habit: Habit | None = None
+) -> AsyncGenerator[str, None]:
+    """The model's answer as it comes, without its thoughts; every delta is also told to the client. Raises LLMError.
+
+    `habit`: of the model, where it thinks."""
+    thoughts, spoke = ThinkFilter(habit), False
     async with contextlib.aclosing(answer):
         async for delta in answer:
             turn.trace.note("llm_first_token_ms")
-            if visible := thoughts.feed(delta):
+            visible = thoughts.feed(delta)
+            if thoughts.took_back():
+                turn.take_back()
+            if visible:
+                spoke = spoke or not visible.isspace()
                 emit("llm", {"delta": visible})
                 yield visible
     if rest := thoughts.flush():
         emit("llm", {"delta": rest})
         yield rest
+    if thoughts.cut_off and not spoke:
+        raise LLMError("max_tokens", ALL_THOUGHT)
 
 
 async def verbatim(text: str) -> AsyncGenerator[str, None]:

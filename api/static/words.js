@@ -42,6 +42,12 @@ const BY_CODE = {
   internal: ["The server made a mistake.", "Try again; its log says more (opentalking logs)."],
   too_large: ["The text is too long.", "Shorten it and send it again."],
   llm_failed: ["The language model gave no answer.", "Check OPENTALKING_LLM_BASE_URL, the model's name and its key in .env."],
+  llm_unreachable: ["The language model cannot be reached.", "Check OPENTALKING_LLM_BASE_URL in .env, and that it is running."],
+  llm_timeout: ["The language model did not answer in time.", "Ask again. OPENTALKING_LLM_FIRST_TOKEN_TIMEOUT_S is how long it may take."],
+  llm_unauthorized: ["The language model's service does not accept the key.", "Check OPENTALKING_LLM_API_KEY in .env."],
+  llm_rate_limited: ["The language model's service takes no more requests just now.", "Wait a little, then ask again."],
+  llm_too_long: ["That is too long for the language model.", "Ask in fewer words, or choose a model with a larger context."],
+  llm_max_tokens: ["The language model thought, and had no tokens left to answer.", "Raise OPENTALKING_LLM_MAX_TOKENS in .env."],
   tts_failed: ["The voice failed.", "Check the speech provider and its key in .env, or use the offline voice."],
   tts_unauthorized: ["The voice's service does not accept the key.", "Check that key in .env on the server, then run again."],
   tts_timeout: ["The voice did not answer in time.", "Try it again, or choose another one."],
@@ -128,13 +134,15 @@ export function asSentence(clause) {
 }
 
 /**
- * @param {{code?: string, detail?: string, message?: string}} failure an ApiError, or the data of an `error` event
+ * @param {{code?: string, detail?: string, message?: string, reason?: string}} failure an ApiError, or the data of an
+ *   `error` event
  * @returns {Words}
  */
 export function explain(failure) {
   const code = (failure.code ?? "").toLowerCase(); // workers write theirs in capitals
   if (code === "session_over") return explainEnd(failure.detail ?? "");
-  const known = BY_CODE[code] ?? BY_CODE[SAME_AS[/** @type {keyof typeof SAME_AS} */ (code)]];
+  const because = failure.reason ? `${code.split("_")[0]}_${failure.reason}` : "";
+  const known = BY_CODE[because] ?? BY_CODE[code] ?? BY_CODE[SAME_AS[/** @type {keyof typeof SAME_AS} */ (code)]];
   if (known) return { title: known[0], hint: known[1] };
   const detail = (failure.detail ?? failure.message ?? "").trim();
   return { title: "Something went wrong.", hint: detail ? `The server says: ${detail}` : "Try again; the server's log says more." };

@@ -24,6 +24,8 @@ class Usage(msgspec.Struct, frozen=True):
 
 Spent = Callable[[Usage], None]
 
+ALL_THOUGHT = "the language model thought until its tokens were spent; raise OPENTALKING_LLM_MAX_TOKENS"
+
 
 class LLMAdapter(Protocol):
     """A chat model; one instance a process, with one pooled connection."""
@@ -33,7 +35,7 @@ class LLMAdapter(Protocol):
     def chat_stream(self, messages: Sequence[Message], spent: Spent | None = None) -> AsyncGenerator[str, None]:
         """Text deltas. Closing the iterator (aclose, cancel) closes the request. Raises LLMError.
 
-        `spent` is called once at the end of an answer, if the service tells what it took."""
+        `spent` is called at most once, when an answer is over: with what it took, as far as the service told it."""
 
     async def aclose(self) -> None: ...
 
@@ -41,7 +43,8 @@ class LLMAdapter(Protocol):
 class LLMError(Exception):
     """The model cannot answer.
 
-    `code` is stable: unreachable, timeout, unauthorized, rate_limited, bad_request, failed.
+    `code` is stable: unreachable, timeout, unauthorized, rate_limited, bad_request, too_long (the conversation, for the
+    model), max_tokens (all of them were spent without a word), failed. The message holds no key.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -8,7 +8,7 @@ that is never committed, or of which nothing was heard, leaves no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -18,7 +18,9 @@ from opentalking.llm.base import Message
 CUT_MARK = " —"  # ends what was heard of an interrupted reply, so that the model knows it did not finish
 
 
-_FORGET_SHARE = 4  # of the turns that are remembered, one in so many is forgotten when there are too many
+_FORGET_SHARE = 4  # of what is remembered, one part in so many is forgotten when it is too much
+_CHARACTERS_PER_TOKEN = 3  # of ASCII, few enough for short words; others count as a token each
+_MESSAGE_TOKENS = 4  # what a template puts around a message
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -34,14 +36,18 @@ class ConversationError(RuntimeError):
 
 
 class Conversation:
-    """History of one session. `max_turns` bounds the finished turns that are remembered and sent along.
+    """History of one session. `max_turns` bounds the finished turns that are remembered and sent along, and
+    `max_tokens` the request, as far as its tokens can be guessed.
 
     `entries`: what an earlier process remembered.
     """
 
-    def __init__(self, system_prompt: str, max_turns: int, entries: Iterable[Entry] = ()) -> None:
+    def __init__(
+        self, system_prompt: str, max_turns: int, entries: Iterable[Entry] = (), max_tokens: int | None = None
+    ) -> None:
         self._system_prompt = system_prompt
         self._max_turns = max_turns
+        self._max_tokens = max_tokens
         self._entries = list(entries)
         self._awaiting_reply = False
 
@@ -79,13 +85,50 @@ class Conversation:
                 messages.append(Message(entry.role, content))
         return messages
 
+    def forget_half(self) -> bool:
+        """Of what was said before the newest question, forget the older half, because it was too much for the model.
+        False if there is nothing to forget."""
+        if not (questions := self._questions()):
+            return False
+        newest = self._tokens(self._entries[questions[-1] :])
+        return self._fit(newest + (self._tokens(self._entries) - newest) // 2)
+
     def _forget_old(self) -> None:
-        """Keep the newest question and at most `max_turns` turns before it; a turn starts at its question.
+        """Keep the newest question and at most `max_turns` turns before it, and no more than fits.
 
         Several at a time: a request that begins otherwise than the one before is read by the model from its beginning.
         """
-        questions = [position for position, entry in enumerate(self._entries) if entry.role == "user"]
+        questions = self._questions()
         surplus = len(questions) - 1 - self._max_turns
         if surplus > 0:
             at_once = max(surplus, self._max_turns // _FORGET_SHARE)
             del self._entries[: questions[at_once]]
+        if self._max_tokens is not None and self._tokens(self._entries) > self._max_tokens:
+            self._fit(self._max_tokens - self._max_tokens // _FORGET_SHARE)
+
+    def _fit(self, max_tokens: int) -> bool:
+        """Forget the oldest turns until the request fits, or is only the newest question. Whether any was forgotten."""
+        questions = self._questions()
+        first = next((at for at in questions if self._tokens(self._entries[at:]) <= max_tokens), questions[-1])
+        del self._entries[:first]
+        return first > 0
+
+    def _questions(self) -> list[int]:
+        """Where turns start."""
+        return [position for position, entry in enumerate(self._entries) if entry.role == "user"]
+
+    def _tokens(self, entries: Sequence[Entry]) -> int:
+        """What a request with these takes, about."""
+        texts = [self._system_prompt, *(entry.content for entry in entries)]
+        return sum(map(tokens_of, texts)) + _MESSAGE_TOKENS * len(texts)
+
+
+def tokens_of(text: str) -> int:
+    """About how many tokens a text is."""
+    wide = sum(not char.isascii() for char in text)
+    return wide - (wide - len(text)) // _CHARACTERS_PER_TOKEN
+
+
+def room_for_history(context_tokens: int, reply_tokens: int) -> int:
+    """How long a request may be, tokens, so that the reply fits into the context, too; at least half of it."""
+    return max(context_tokens - reply_tokens, context_tokens // 2)

@@ -15,7 +15,6 @@ import msgspec
 
 from opentalking.config import Settings
 
-_CONTEXT_TOKENS = 8192  # what SmolLM2 was trained for; 20 turns need about 4300
 _TEMPERATURE, _REPEAT_PENALTY = 0.3, 1.1  # a model this small rambles and repeats itself at the usual 0.8 and 1
 _PROMPT_CACHE_MIB = 256
 _WARMUP_TIMEOUT_S = 120.0
@@ -57,7 +56,7 @@ def serve(settings: Settings, port: int) -> None:
     params.model_alias = {settings.llm_model}
     params.port = port
     params.ui = False
-    params.n_ctx = _CONTEXT_TOKENS
+    params.n_ctx = settings.llm_context_tokens  # SmolLM2 was trained for 8192; 20 turns need about 4300
     params.n_parallel = 1
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings.llm_threads

@@ -1,21 +1,21 @@
 """Any service that speaks OpenAI's chat completions: one pooled client, streamed deltas, deadlines, one retry.
 
     chat_stream() --+-- connect within llm_connect_timeout_s
-                    +-- first delta within llm_first_token_timeout_s, both attempts together
-                    +-- then no pause longer than llm_first_token_timeout_s
+                    +-- first words within llm_first_token_timeout_s, both attempts together
+                    +-- then no wait for words longer than llm_first_token_timeout_s
 
 What an answer took is asked for (`stream_options`); a service that does not know this is asked without.
 
-A request is sent once more when it fails before its first delta for a reason that may pass (no connection, 5xx,
-a stream that ends at once); after the first delta a failure is final, because words may have been spoken. Closing the
-generator closes the HTTP response, which tells the server to stop generating.
+A request is sent once more when it fails before its first words for a reason that may pass (no connection, 5xx, an
+error or nonsense in the stream, a stream that ends at once); after them a failure is final, because they may have been
+spoken. Closing the generator closes the HTTP response, which tells the server to stop generating.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,9 +25,12 @@ from openai import AsyncOpenAI, AsyncStream
 from openai.types.chat import ChatCompletionChunk
 
 from opentalking.config import Settings
-from opentalking.llm.base import LLMError, Message, Spent, Usage
+from opentalking.llm.base import ALL_THOUGHT, LLMError, Message, Spent
+from opentalking.llm.openai_errors import UnusableReply, llm_errors
+from opentalking.llm.openai_stream import Reply
 
 _ATTEMPTS = 2
+_MAY_PASS = ("unreachable", "failed")
 _KEEPALIVE_S = (
     300.0  # a conversation pauses longer than httpx's default of 5 s; a new TLS handshake costs a turn 100 ms
 )
@@ -39,6 +42,7 @@ class OpenAICompatibleLLM:
 
     def __init__(self, settings: Settings, base_url: str, api_key: str, model: str) -> None:
         self._model = model
+        self._secrets = (api_key, urlsplit(base_url).password or "")
         self._max_tokens = settings.llm_max_tokens
         self._first_token_s = settings.llm_first_token_timeout_s
         self._tells_usage = True
@@ -56,49 +60,51 @@ class OpenAICompatibleLLM:
 
     async def warmup(self) -> None:
         """Open the pooled connection. Raises LLMError when the endpoint cannot be reached or refuses the key."""
-        with _llm_errors(), suppress(openai.NotFoundError, openai.BadRequestError):  # reachable, but lists no models
+        with self._errors(), suppress(openai.NotFoundError, openai.BadRequestError):  # reachable, but lists no models
             await self._client.models.list()
 
     async def chat_stream(self, messages: Sequence[Message], spent: Spent | None = None) -> AsyncGenerator[str, None]:
         """Text deltas, never empty. Close the generator to close the request. Raises LLMError."""
-        with _llm_errors():
-            stream, first = await self._open(messages)
+        with self._errors():
+            reply, text = await self._open(messages)
             try:
-                yield first
-                async for chunk in stream:
-                    if text := _delta(chunk):
-                        yield text
-                    if chunk.usage is not None and spent is not None:
-                        spent(Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens))
+                while text:
+                    yield text
+                    text = await reply.words()
             finally:
-                await stream.close()
+                if spent is not None and reply.usage is not None:
+                    spent(reply.usage)
+                await reply.close()
 
     async def aclose(self) -> None:
         await self._client.close()
 
-    async def _open(self, messages: Sequence[Message]) -> tuple[AsyncStream[ChatCompletionChunk], str]:
-        """A stream that has begun to speak, and its first delta."""
+    def _errors(self) -> AbstractContextManager[None]:
+        return llm_errors(self._secrets)
+
+    async def _open(self, messages: Sequence[Message]) -> tuple[Reply, str]:
+        """A reply that has begun to speak, and its first words."""
         async with asyncio.timeout(self._first_token_s):
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
-                    return await self._begin(messages)
-                except (openai.APITimeoutError, httpx2.TimeoutException):
-                    raise  # a second attempt would only double the silence
-                except (openai.APIConnectionError, openai.InternalServerError, httpx2.TransportError, _SilentStream):
-                    if attempt == _ATTEMPTS:
-                        raise
+                    with self._errors():
+                        return await self._begin(messages)
+                except LLMError as error:
+                    if attempt == _ATTEMPTS or error.code not in _MAY_PASS:
+                        raise  # a second attempt after a timeout would only double the silence
         raise AssertionError("unreachable")
 
-    async def _begin(self, messages: Sequence[Message]) -> tuple[AsyncStream[ChatCompletionChunk], str]:
+    async def _begin(self, messages: Sequence[Message]) -> tuple[Reply, str]:
         wire: list[Any] = [{"role": message.role, "content": message.content} for message in messages]
-        stream = await self._asked(wire)
+        reply = Reply(await self._asked(wire), self._first_token_s)
         try:
-            async for chunk in stream:
-                if text := _delta(chunk):
-                    return stream, text
-            raise _SilentStream("the model ended its reply without a word")
+            if text := await reply.words():
+                return reply, text
+            if reply.finish_reason == "length":
+                raise LLMError("max_tokens", ALL_THOUGHT)
+            raise UnusableReply("the language model ended its reply without a word")
         except BaseException:
-            await stream.close()
+            await reply.close()
             raise
 
     async def _asked(self, wire: list[Any]) -> AsyncStream[ChatCompletionChunk]:
@@ -115,35 +121,6 @@ class OpenAICompatibleLLM:
             return await self._asked(wire)
 
 
-class _SilentStream(Exception):
-    """The stream ended before its first delta."""
-
-
 def _is_local(url: str) -> bool:
     """Whether the endpoint is on this machine, where no proxy leads."""
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-
-
-def _delta(chunk: ChatCompletionChunk) -> str:
-    return (chunk.choices[0].delta.content or "") if chunk.choices else ""
-
-
-@contextmanager
-def _llm_errors() -> Iterator[None]:
-    """What the client and the network raise, as LLMError with a stable code."""
-    try:
-        yield
-    except (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError) as error:
-        raise LLMError("timeout", "the language model did not answer in time") from error
-    except (openai.APIConnectionError, httpx2.TransportError) as error:
-        raise LLMError("unreachable", f"the language model cannot be reached: {error}") from error
-    except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-        raise LLMError("unauthorized", "the language model refuses the key; check OPENTALKING_LLM_API_KEY") from error
-    except openai.RateLimitError as error:
-        raise LLMError("rate_limited", "the language model's rate limit or quota is used up") from error
-    except openai.InternalServerError as error:
-        raise LLMError("failed", f"the language model failed with status {error.status_code}") from error
-    except openai.APIStatusError as error:
-        raise LLMError("bad_request", f"the language model refuses the request: {error.message}") from error
-    except (openai.APIError, _SilentStream, ValueError) as error:  # ValueError: a chunk that is not JSON
-        raise LLMError("failed", f"the language model failed: {error}") from error

@@ -1,17 +1,9 @@
-"""What of a model's text is said aloud: no markup, no emoji, no thinking, no calls of tools.
-
-`ThinkFilter` stands before the sentence splitter, because a thought spans sentences; `speakable` cleans one fragment.
-"""
+"""What of a fragment is said aloud: no markup, no emoji. Thoughts are gone before (opentalking/llm/thoughts.py)."""
 
 from __future__ import annotations
 
 import html
 import re
-
-# what a model writes for itself or for a program: thoughts, and calls of tools in the dialects of open models
-_UNSAID = ("think", "thinking", "reasoning", "tool_call", "tool_calls", "tool_response", "function_call")
-_OPEN_THINK = frozenset(f"<{name}>" for name in _UNSAID)
-_CLOSE_THINK = frozenset(f"</{name}>" for name in _UNSAID)
 
 _EMOJI_BASE = (
     "\U0001f000-\U0001faff\u203c\u2049\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff"
@@ -27,7 +19,8 @@ _LINK_TAIL = re.compile(r"\]\((?:https?://)?[^()\s]*\)")  # of a link that was c
 _URL = re.compile(
     r"<?\bhttps?://(?:www\.)?([\w.-]*\w)(?::\d+)?(?:[/?#][!-;=?-~]*[\w/=&#%~-]|[/?#])?>?", re.IGNORECASE | re.ASCII
 )
-_TOKEN = re.compile(r"<\|[A-Za-z0-9_▁-]{1,40}\|>|\[/?(?:INST|TOOL_CALLS|AVAILABLE_TOOLS)\]")  # of a chat template
+_TOKEN = re.compile(r"<[|｜][A-Za-z0-9_▁-]{1,40}[|｜]>|\[/?(?:INST|TOOL_CALLS|AVAILABLE_TOOLS)\]")  # of a chat template
+_QUOTED_TAG = re.compile(r"`<(/?[A-Za-z][\w-]*)[^<>`]*>`")  # spoken of, not used
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 _LINE_MARK = re.compile(r"^\s*(?:(?:[-*+•‣]|>+|#{1,6})\s+)+")
 _STARS = re.compile(r"(?<!\d)(?<!\d )\*+|\*{2,}|\*+(?! ?\d)")  # 3 * 4 is not emphasis
@@ -45,38 +38,6 @@ _PAIRS = (
 )
 
 
-class ThinkFilter:
-    """Drops `<think>…</think>` and `<tool_call>…</tool_call>` from a stream of deltas, wherever the deltas were cut.
-
-    A stray closing tag goes too."""
-
-    def __init__(self) -> None:
-        self._held = ""  # a possible tag, not yet decided
-        self._thinking = False
-
-    def feed(self, delta: str) -> str:
-        return "".join(map(self._step, delta))
-
-    def flush(self) -> str:
-        """What was held back; a thought that never ended stays unsaid."""
-        rest = "" if self._thinking else self._held
-        self._held, self._thinking = "", False
-        return rest
-
-    def _step(self, char: str) -> str:
-        held = self._held + char
-        tags = _CLOSE_THINK if self._thinking else _OPEN_THINK | _CLOSE_THINK
-        if held.lower() in tags:
-            self._held, self._thinking = "", held.lower() in _OPEN_THINK
-            return ""
-        if any(tag.startswith(held.lower()) for tag in tags):
-            self._held = held
-            return ""
-        # Only "<" begins a tag and none contains a second one: what is held cannot start one later.
-        self._held, plain = ("<", self._held) if char == "<" else ("", held)
-        return "" if self._thinking else plain
-
-
 def speakable(fragment: str) -> str:
     """The words of a fragment as a person would read them out; "" when there are none."""
     if _FENCE.match(fragment):
@@ -86,6 +47,7 @@ def speakable(fragment: str) -> str:
     text = _LINK_TAIL.sub("", text)
     text = _URL.sub(r"\1", text)
     text = _TOKEN.sub(" ", text)
+    text = _QUOTED_TAG.sub(r"\1", text)
     text = _TAG.sub(" ", text)
     text = _LINE_MARK.sub("", text)
     text = re.sub(r"`+|~~", "", text)

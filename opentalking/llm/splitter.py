@@ -71,6 +71,10 @@ class SentenceSplitter:
         self._reset()
         return done
 
+    def forget(self) -> None:
+        """What was fed since the last fragment was not meant."""
+        self._reset()
+
     def _reset(self) -> None:
         self._held = ""
         self._mark_at = 0  # where the run of marks starts, in ENDING and SOFT

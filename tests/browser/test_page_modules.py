@@ -462,6 +462,25 @@ async def test_every_error_code_that_a_person_can_meet_has_words(page: Page) -> 
     assert codes and not missing, f"api/static/words.js has no words for {missing}"
 
 
+async def test_why_a_turn_failed_is_said_where_it_is_known(page: Page) -> None:
+    told = [("LLM_FAILED", reason) for reason in ("rate_limited", "max_tokens", "too_long", "failed", None)]
+    titles = await page.evaluate(
+        """async (told) => {
+            const { explain } = await import("/static/words.js");
+            return told.map(([code, reason]) => explain({ code, reason }).title);
+        }""",
+        [*told, ("TTS_FAILED", "timeout")],
+    )
+    assert titles == [
+        "The language model's service takes no more requests just now.",
+        "The language model thought, and had no tokens left to answer.",
+        "That is too long for the language model.",
+        "The language model gave no answer.",
+        "The language model gave no answer.",
+        "The voice did not answer in time.",
+    ]
+
+
 async def test_a_server_that_does_not_answer_is_said_in_words_with_a_way_on(page: Page) -> None:
     await page.route("**/health", lambda route: route.abort())
     await page.reload()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.tones import duration_ms
+from opentalking.llm.conversation import CUT_MARK
+from tests.integration.tones import MS_PER_CHARACTER, duration_ms
 from tests.support.client import Client
 from tests.support.llm_server import LLMServer
 
@@ -45,6 +46,26 @@ async def test_a_model_that_refuses_is_reported_and_survived(
     turn = await client.call("POST", "/chat", {"prompt": "And now?"})
     await client.events.wait("speech.ended", lambda data: data["generation"] == turn["generation"])
     assert llm.requests[-1]["messages"][-1]["content"] == "Hello?\nAnd now?"  # type: ignore[index]
+
+
+async def test_a_model_that_breaks_off_is_heard_to_the_end_of_its_last_whole_sentence(
+    client: Client, llm: LLMServer
+) -> None:
+    whole = "[440] This is said to its end. [660] And so is this."
+    llm.reply, llm.breaks_off_after = f"{whole} [880] But this is not, since", len(whole.split()) + 3
+    generation = (await client.call("POST", "/chat", {"prompt": "Hello?"}))["generation"]
+    ended = await client.events.wait("speech.ended", lambda data: data["generation"] == generation)
+    assert (ended["text"], ended["interrupted"]) == (whole, False)
+    error = await client.events.wait("error", lambda data: data.get("generation") == generation)
+    assert (error["code"], error["reason"]) == ("LLM_FAILED", "unreachable")
+    await client.receiver.hear_more(100)
+    for hertz, sentence in ((440, whole[:30]), (660, whole[31:])):
+        assert duration_ms(client.receiver.samples(), hertz) > len(sentence) * MS_PER_CHARACTER - 100
+    assert duration_ms(client.receiver.samples(), 880) == 0
+    llm.reply, llm.breaks_off_after = "[880] Better now.", None
+    turn = await client.call("POST", "/chat", {"prompt": "And now?"})
+    await client.events.wait("speech.ended", lambda data: data["generation"] == turn["generation"])
+    assert llm.requests[-1]["messages"][-2]["content"] == whole + CUT_MARK  # type: ignore[index]
 
 
 async def test_a_model_that_is_not_there_is_reported_and_survived(client: Client) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.conftest import TONES
 from tests.support.client import Client
+from tests.support.llm_server import LLMServer
 from tests.support.node import Node
 from tests.support.voice_servers import KEY, ElevenLabs, Fault
 
@@ -39,8 +40,8 @@ async def abroad(models: Path, service: ElevenLabs) -> AsyncIterator[Node]:
         yield node
 
 
-async def test_a_voice_that_fails_is_stood_in_for_and_its_key_is_nowhere_to_be_read(
-    abroad: Node, service: ElevenLabs
+async def test_a_voice_that_fails_is_stood_in_for_and_no_key_is_anywhere_to_be_read(
+    abroad: Node, service: ElevenLabs, llm: LLMServer
 ) -> None:
     async with Client(abroad.base) as client:
         await client.create()
@@ -68,7 +69,16 @@ async def test_a_voice_that_fails_is_stood_in_for_and_its_key_is_nowhere_to_be_r
             assert (told["provider"], told["instead"], told["code"]) == ("elevenlabs", "tone", code)
         await say("And now the service again.")
         assert service.requests[-1]["text"] == "And now the service again."
+        for status in (400, 404, 401, 500):
+            llm.status, llm.refusal = status, "." * 100 + "a bad key, {key}, and nothing " + "." * 100
+            turn = await client.call("POST", "/chat", {"prompt": "Hello?"})
+            error = await client.events.wait("error", lambda data, turn=turn: data["generation"] == turn["generation"])
+            assert error["code"] == "LLM_FAILED"
+            await client.events.wait("speech.ended", lambda data, turn=turn: data["generation"] == turn["generation"])
+            assert "LLM_FAILED" in (await client.call("GET", ""))["last_error"]
+        assert sum("a bad key, …, and" in data.get("message", "") for _, _, data in client.events.seen) >= 2
         shown = [await client.request("GET", path) for path in ("/health", "/voices", "/models", "/sessions")]
+        shown.append(await client.call("GET", ""))
         _, settings = await abroad.cli("settings")
         _, doctor = await abroad.cli("doctor")
         written = "".join(log.read_text(errors="replace") for log in abroad.logs())

@@ -19,6 +19,8 @@ class LLMServer:
     delay_s: float = 0.0
     reply: str = REPLY
     status: int = 200  # anything else: every request is refused with it
+    refusal: str = "refused by the stand-in"  # in these words; `{key}` is what it was asked with
+    breaks_off_after: int | None = None  # words, after which the connection is reset
     word_pause_s: float = 0.0
     requests: list[dict[str, object]] = field(default_factory=list)
     cancelled: int = 0
@@ -52,16 +54,20 @@ class LLMServer:
         if self.deltas is not None:
             words = self.deltas(body["messages"][-1]["content"])
         if self.status != 200:
-            return web.json_response({"error": {"message": "refused by the stand-in"}}, status=self.status)
+            key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            return web.json_response({"error": {"message": self.refusal.format(key=key)}}, status=self.status)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         try:
             await asyncio.sleep(self.delay_s)
             await response.prepare(request)
-            for word in words:
+            for word in words[: self.breaks_off_after]:
                 delta = {"index": 0, "delta": {"content": word}, "finish_reason": None}
                 chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "x", "choices": [delta]}
                 await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
                 await asyncio.sleep(word_pause_s)
+            if self.breaks_off_after is not None and request.transport is not None:
+                request.transport.abort()
+                return response
             await response.write(b"data: [DONE]\n\n")
         except (asyncio.CancelledError, ConnectionResetError):
             self.cancelled += 1

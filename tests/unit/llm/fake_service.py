@@ -10,6 +10,13 @@ from typing import Any
 
 from aiohttp import web
 
+from opentalking.llm.base import Message
+from opentalking.llm.openai_compatible import OpenAICompatibleLLM
+
+QUESTION = [Message("system", "Be brief."), Message("user", "Hi")]
+EMPTY = 'data: {"id":"c","choices":[{"index":0,"delta":{"content":""},"finish_reason":null}]}'
+WORD = 'data: {"id":"c","choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}'
+
 Script = Callable[["Reply"], Awaitable[web.StreamResponse]]
 
 
@@ -44,6 +51,22 @@ class Reply:
         """Break the connection as a crashed server does."""
         assert self.request.transport is not None
         self.request.transport.abort()
+
+
+def says(*deltas: str | None) -> Script:
+    return lambda reply: reply.say(*deltas)
+
+
+def sends(*events: str) -> Script:
+    """A stream as it was recorded, event by event."""
+
+    async def script(reply: Reply) -> web.StreamResponse:
+        response = await reply.open()
+        for event in events:
+            await reply.raw(event + "\n\n")
+        return response
+
+    return script
 
 
 class FakeService:
@@ -89,3 +112,7 @@ async def fake_service() -> AsyncIterator[FakeService]:
         yield service
     finally:
         await runner.cleanup()
+
+
+async def answer(llm: OpenAICompatibleLLM) -> list[str]:
+    return [delta async for delta in llm.chat_stream(QUESTION)]

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from opentalking.llm.base import Message
-from opentalking.llm.conversation import Conversation, ConversationError, Entry
+from opentalking.llm.conversation import Conversation, ConversationError, Entry, room_for_history, tokens_of
 
 
 def turn(conversation: Conversation, question: str, heard: str, interrupted: bool = False) -> None:
@@ -77,3 +77,53 @@ def test_committing_twice_is_an_error() -> None:
     turn(conversation, "q", "a")
     with pytest.raises(ConversationError, match="commit_heard without begin_assistant"):
         conversation.commit_heard("again", interrupted=False)
+
+
+def questions(conversation: Conversation) -> list[str]:
+    return [entry.content[:2] for entry in conversation.entries() if entry.role == "user"]
+
+
+def test_turns_that_do_not_fit_are_forgotten_several_at_a_time() -> None:
+    conversation, begins = Conversation("s" * 40, 100, max_tokens=1000), []
+    for number in range(10, 40):
+        conversation.add_user(f"{number}" + "q" * 238)
+        begins.append(questions(conversation)[0])
+        request = conversation.messages()
+        assert sum(tokens_of(message.content) for message in request) <= 1000
+        conversation.begin_assistant()
+        conversation.commit_heard("a" * 40, interrupted=False)
+    assert begins[-1] > "10"
+    assert len(set(begins)) < 12, begins  # of 22 that would be
+    assert len(questions(conversation)) >= 6
+
+
+def test_the_newest_question_is_kept_however_long_and_the_one_before_it_is_not() -> None:
+    conversation = Conversation("s", 100, max_tokens=100)
+    turn(conversation, "10", "a")
+    conversation.add_user("11" + "q" * 4000)
+    assert questions(conversation) == ["11"]
+    conversation.begin_assistant()  # refused: nothing was heard
+    conversation.add_user("12")
+    assert questions(conversation) == ["12"]
+
+
+def test_the_older_half_is_forgotten_when_the_model_says_that_it_is_too_much() -> None:
+    conversation = Conversation("s", 100)
+    for number in range(10, 18):
+        turn(conversation, f"{number}" + "q" * 400, "a" * 40)
+    conversation.add_user("99" + "q" * 4000)
+    kept = []
+    while conversation.forget_half():
+        kept.append(len(questions(conversation)) - 1)
+    assert kept == [4, 2, 1, 0]
+    assert questions(conversation) == ["99"]
+
+
+@pytest.mark.parametrize(("text", "tokens"), [("", 0), ("a", 1), ("abc", 1), ("abcd", 2), ("你好", 2), ("你好ab", 3)])
+def test_tokens_are_guessed_by_the_script(text: str, tokens: int) -> None:
+    assert tokens_of(text) == tokens
+
+
+@pytest.mark.parametrize(("context", "reply", "room"), [(8192, 120, 8072), (8192, 8000, 4096), (4096, 32_768, 2048)])
+def test_a_request_leaves_room_for_its_reply(context: int, reply: int, room: int) -> None:
+    assert room_for_history(context, reply) == room

@@ -4,39 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 import pytest
 from aiohttp import web
 
 from opentalking.config import Settings
-from opentalking.llm.base import LLMError, Message, Usage
+from opentalking.llm.base import LLMError, Usage
 from opentalking.llm.openai_compatible import OpenAICompatibleLLM
-from tests.unit.llm.fake_service import FakeService, Reply, fake_service
-
-QUESTION = [Message("system", "Be brief."), Message("user", "Hi")]
-
-
-@pytest.fixture
-async def service() -> AsyncIterator[FakeService]:
-    async with fake_service() as running:
-        yield running
-
-
-@pytest.fixture
-async def llm(service: FakeService) -> AsyncIterator[OpenAICompatibleLLM]:
-    adapter = OpenAICompatibleLLM(Settings(llm_max_tokens=7), service.base_url, "", "toy")
-    yield adapter
-    await adapter.aclose()
-
-
-async def answer(llm: OpenAICompatibleLLM) -> list[str]:
-    return [delta async for delta in llm.chat_stream(QUESTION)]
-
-
-def says(*deltas: str | None) -> Callable[[Reply], Awaitable[web.StreamResponse]]:
-    return lambda reply: reply.say(*deltas)
+from tests.unit.llm.fake_service import EMPTY, QUESTION, FakeService, Reply, answer, says, sends
 
 
 def refuses(status: int) -> Callable[[Reply], Awaitable[web.StreamResponse]]:
@@ -125,7 +102,13 @@ async def test_cancelling_the_reader_disconnects_from_the_server(
         await reader
 
 
-@pytest.mark.parametrize("failure", [refuses(500), refuses(503), breaks_after(), says()])
+NOT_JSON = "data: {oops"
+OVERLOADED = 'data: {"error":{"message":"overloaded","type":"server_error","code":503}}'
+
+
+@pytest.mark.parametrize(
+    "failure", [refuses(500), refuses(503), breaks_after(), says(), sends(NOT_JSON), sends(EMPTY, OVERLOADED)]
+)
 async def test_a_failure_before_the_first_token_is_tried_once_more(
     service: FakeService, llm: OpenAICompatibleLLM, failure: Callable[[Reply], Awaitable[web.StreamResponse]]
 ) -> None:
@@ -190,14 +173,35 @@ async def test_a_model_that_stalls_before_its_first_token_times_out_and_is_close
     await llm.aclose()
 
 
-async def test_a_model_that_stalls_in_the_middle_of_its_reply_times_out(service: FakeService) -> None:
+def keeps_alive_with(nothing: str) -> Callable[[Reply], Awaitable[web.StreamResponse]]:
+    """A word, and then nothing but this, again and again."""
+
+    async def script(reply: Reply) -> web.StreamResponse:
+        await reply.open()
+        await reply.delta("word ")
+        while True:
+            await reply.raw(nothing + "\n\n")
+            await asyncio.sleep(0.01)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "stalling",
+    [talks_for_ever, keeps_alive_with(": ping"), keeps_alive_with(EMPTY)],
+    ids=["silent", "comments", "empty deltas"],
+)
+async def test_a_model_that_stalls_in_the_middle_of_its_reply_times_out(
+    service: FakeService, stalling: Callable[[Reply], Awaitable[web.StreamResponse]]
+) -> None:
     llm = OpenAICompatibleLLM(Settings(llm_first_token_timeout_s=0.2), service.base_url, "", "toy")
-    service.scripts = [talks_for_ever]
-    async with aclosing(llm.chat_stream(QUESTION)) as stream:
+    service.scripts = [stalling]
+    async with asyncio.timeout(20), aclosing(llm.chat_stream(QUESTION)) as stream:
         assert await anext(stream) == "word "
         with pytest.raises(LLMError) as failure:
             await anext(stream)
-    assert failure.value.code == "timeout"
+        assert failure.value.code == "timeout"
+        await service.disconnected.wait()
     await llm.aclose()
 
 
@@ -211,18 +215,6 @@ async def test_an_endpoint_nobody_listens_on_is_unreachable() -> None:
             await attempt
         assert failure.value.code == "unreachable"
     await llm.aclose()
-
-
-def sends(*events: str) -> Callable[[Reply], Awaitable[web.StreamResponse]]:
-    """A stream as it was recorded, event by event."""
-
-    async def script(reply: Reply) -> web.StreamResponse:
-        response = await reply.open()
-        for event in events:
-            await reply.raw(event + "\n\n")
-        return response
-
-    return script
 
 
 # As these servers write them (docs/models-elsewhere.md): the role first or with every delta, thoughts in a field of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentalking.llm.speakable import ThinkFilter, speakable
+from opentalking.llm.speakable import speakable
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,9 @@ from opentalking.llm.speakable import ThinkFilter, speakable
         ("C# and F#", "C# and F#"),
         ("It is ten.<|im_end|>", "It is ten."),
         ("[TOOL_CALLS] ok", "ok"),
+        ("It is ten.<｜end▁of▁sentence｜>", "It is ten."),
+        ("Models write `<think>` first, and `</think>` last.", "Models write think first, and /think last."),
+        ("Models write <think> first.", "Models write first."),
     ],
 )
 def test_markup_is_not_read_out(fragment: str, spoken: str) -> None:
@@ -56,34 +59,3 @@ def test_whatever_is_spoken_has_words(text: str) -> None:
 @given(st.lists(st.sampled_from(["👍🏽", "👨‍👩‍👧", "🇫🇷", "7️⃣", "❤️", "😀", "↗️", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"]), min_size=1))
 def test_emoji_leave_only_the_words_around_them(emoji: list[str]) -> None:
     assert speakable("so " + "".join(emoji) + " it is") == "so it is"
-
-
-def think(deltas: list[str]) -> str:
-    thinking = ThinkFilter()
-    return "".join(thinking.feed(delta) for delta in deltas) + thinking.flush()
-
-
-@pytest.mark.parametrize(
-    ("text", "spoken"),
-    [
-        ("<think>hm. no.</think>Yes.", "Yes."),
-        ("a < b <Think>x < y</th</THINK> c", "a < b  c"),
-        ("<thinking>x</thinking>y", "y"),
-        ("stray</think> close", "stray close"),
-        ("never <think>ends", "never "),
-        ("a <thi", "a <thi"),
-        ("<<think>x</think>y", "<y"),
-        ('One moment. <tool_call>{"name": "clock"}</tool_call> It is ten.', "One moment.  It is ten."),
-    ],
-)
-def test_thoughts_are_dropped_wherever_the_tokens_were_cut(text: str, spoken: str) -> None:
-    assert think([text]) == think(list(text)) == spoken
-
-
-@given(
-    st.lists(st.sampled_from(["<think>", "</think>", "<thi", "<", "/", ">", "nk>", "a ", "</", "think"]), max_size=20),
-    st.integers(1, 7),
-)
-def test_the_think_filter_does_not_depend_on_the_chopping(pieces: list[str], size: int) -> None:
-    text = "".join(pieces)
-    assert think([text[start : start + size] for start in range(0, len(text), size)]) == think([text])

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from opentalking.config import Settings
-from opentalking.llm.base import Message, Spent
+from opentalking.llm.base import Message, Spent, Usage
 from opentalking.store import Chat, Store
 from shm import Cursor, Mark, MarkKind, Writer
 from tests.support.tone import tone_chain
@@ -38,6 +38,8 @@ class EndlessLLM:
                 await asyncio.sleep(0)
         finally:
             self.closed.set()
+            if spent is not None:
+                spent(Usage(9, 3))
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
@@ -159,3 +161,21 @@ async def test_a_turn_in_progress_can_be_read_from_the_hash_until_it_is_over(sto
     assert (await store.session_hash(SID))["turn"] == "0"
     await session.close()
     await thinking.aclose()
+
+
+@pytest.mark.parametrize("ahead", [False, True], ids=["asked now", "asked ahead"])
+async def test_what_an_interrupted_answer_took_is_told_once(store: Store, tmp_path: Path, ahead: bool) -> None:
+    session = await conversation(store, tmp_path, EndlessLLM())
+    if ahead:
+        session.ask_ahead("Hello?")
+    await session.begin(chat(1), tone_chain(CONFIG))
+    events = store.events(SID, ping_s=10)
+    while (event := await anext(events)) is None or event.event != "llm":
+        pass
+    session.raise_generation(2)
+    assert session._task is not None
+    await asyncio.wait([session._task])
+    await session.close()
+    told = [event.data for event in await store.past_events(SID) if event.event == "llm.usage"]
+    assert [(usage["generation"], usage["prompt_tokens"], usage["completion_tokens"]) for usage in told] == [(1, 9, 3)]
+    await events.aclose()
