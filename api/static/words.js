@@ -15,6 +15,7 @@ const BY_CODE = {
   avatar_not_found: ["This avatar does not exist any more.", "Choose another one, or reload the page for the current list."],
   model_not_found: ["The model of this avatar is not available.", "Choose another avatar, or look at /models for the reason."],
   build_timeout: ["Making this face took too long.", "Try a smaller or shorter file."],
+  upload_stalled: ["The file came too slowly, or stopped.", "Check the connection and send it again, or use a smaller file."],
   build_failed: ["This face could not be made.", "Try another photo; the server's log says more (opentalking logs)."],
   consent_required: ["The person's consent is missing.", "Tick the box, if the person shown has agreed."],
   file_empty: ["The file is empty.", "Choose another one."],
