@@ -106,6 +106,7 @@ const SAME_AS = {
   unknown_stt_provider: "stt_unavailable",
   no_answer: "timeout",
   http_500: "internal",
+  client_gone: "unreachable",
   http_502: "unreachable",
   http_503: "unreachable",
   body_too_large: "too_large",
