@@ -46,7 +46,10 @@ async def errors(request: web.Request, handler: Next) -> web.StreamResponse:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         detail = f"{request.method} {request.path}: {error.reason.lower()}"
         return problem(ApiError(error.status, HTTP_CODES.get(error.status, "http_error"), detail, headers))
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and is_gone(request):
+            log.info("%s %s was broken off", request.method, request.path)
+            return problem(ApiError(499, "client_gone", "the client went away"))
         log.exception("%s %s failed", request.method, request.path)
         return problem(ApiError(500, "internal", "something went wrong here; the log of the API says what"))
 
@@ -103,3 +106,8 @@ def allowed_origin(request: web.Request) -> str | None:
     origin = request.headers.get("Origin")
     allowed = {text.strip().rstrip("/") for text in request.app[SETTINGS].cors_origins.split(",")} - {""}
     return origin if origin and ("*" in allowed or origin in allowed) else None
+
+
+def is_gone(request: web.Request) -> bool:
+    """Has the client hung up?"""
+    return request.transport is None or request.transport.is_closing()

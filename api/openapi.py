@@ -18,6 +18,7 @@ REASONS = {
     400: "The request is wrong; `detail` names the field",
     403: "Not allowed",
     404: "There is no such thing",
+    408: "The body came too slowly",
     409: "Not in this state",
     413: "The body is too large",
     415: "Another media type than the one described",

@@ -303,6 +303,13 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     capacity: int
 
 
+class AvatarBytes(msgspec.Struct, frozen=True):
+    """How large the file may be that becomes an avatar (ours)."""
+
+    image: int
+    video: int
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """`ready` (ours): a session that is created now finds three workers that have loaded what they need."""
 
@@ -314,6 +321,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     default_model: str
     default_avatar: str
     ice_servers: list[IceServer]
+    avatar_bytes: AvatarBytes
     workers: list[WorkerInfo]
 
 

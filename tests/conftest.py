@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
@@ -60,12 +62,19 @@ def api_settings() -> Settings:
     return API_SETTINGS
 
 
+class AsItIsServed(TestServer):
+    """aiohttp's own cancels the handler of a client that leaves, which no server does unless it is told to."""
+
+    async def _make_runner(self, **kwargs: Any) -> web.AppRunner:
+        return await super()._make_runner(**{**kwargs, "handler_cancellation": False})
+
+
 @pytest.fixture
 async def api(store: Store, tmp_path: Path, api_settings: Settings) -> AsyncIterator[Api]:
     """The API on a real socket, with the heartbeats of one node's three workers, and a run directory of its own."""
     app = create_app(msgspec.structs.replace(api_settings, run_dir=str(tmp_path / "run")), store)
     app[context.PING_S], app[context.PICK_UP_S] = 0.1, 0.2
-    async with TestClient(TestServer(app)) as client:
+    async with TestClient(AsItIsServed(app)) as client:
         served = Api(client, store)
         await served.start_workers()
         yield served

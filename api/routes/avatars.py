@@ -22,6 +22,7 @@ from api import sse
 from api.building import too_slow
 from api.context import BUILDER, FOLLOWERS, SETTINGS, STORE
 from api.errors import ApiError, name_the_field
+from api.middleware import is_gone
 from api.route import Form, Route, json_response
 from api.routes.catalog import summary
 from api.schemas import AvatarForm, AvatarGone, AvatarSummary, Prewarm, PrewarmBody
@@ -57,7 +58,7 @@ async def custom(request: web.Request) -> web.StreamResponse:
         async with _whole_or_none(settings, avatar_id), aclosing(builder.run(*arguments, f"--id={avatar_id}")) as steps:
             if EVENT_STREAM in request.headers.get("Accept", ""):
                 return await _told(request, steps)
-            return _answer(settings, await _last(steps))
+            return await _answered(request, steps)
 
 
 @contextlib.contextmanager
@@ -75,9 +76,15 @@ def _room_for_another() -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def _whole_or_none(settings: Settings, avatar_id: str) -> AsyncGenerator[None]:
-    """Around the process that makes an avatar: one that was killed has left its part to us."""
+    """Around the process that makes an avatar: one that was killed has left its part to us, and whoever left has left
+    the avatar."""
     try:
         yield
+    except ConnectionError as error:
+        log.info("an avatar was given up: %s", error)
+        with contextlib.suppress(AvatarNotFound):
+            await asyncio.to_thread(delete_avatar, settings, avatar_id)
+        raise
     finally:
         if not (custom_avatars_dir(settings) / avatar_id).exists():
             await asyncio.to_thread(drop_caches, settings, avatar_id)
@@ -88,10 +95,25 @@ async def _last(steps: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
     return [step async for step in steps][-1]
 
 
-def _answer(settings: Settings, result: dict[str, Any]) -> web.Response:
+async def _answered(request: web.Request, steps: AsyncGenerator[dict[str, Any], None]) -> web.StreamResponse:
+    """Raises ConnectionError if the client leaves before it has the answer."""
+    told = []
+    async for step in steps:
+        _require_present(request)
+        told.append(step)
+    result = told[-1]
     if "error" in result:
         return json_response(result["error"], 507 if result["error"]["code"] in FULL else 400)
-    return json_response(_made(settings, result))
+    response = json_response(_made(request.app[SETTINGS], result))
+    await response.prepare(request)
+    await response.write_eof()
+    _require_present(request)
+    return response
+
+
+def _require_present(request: web.Request) -> None:
+    if is_gone(request):
+        raise ConnectionResetError("the client is gone")
 
 
 def _made(settings: Settings, result: dict[str, Any]) -> AvatarSummary:
@@ -101,21 +123,15 @@ def _made(settings: Settings, result: dict[str, Any]) -> AvatarSummary:
 
 
 async def _told(request: web.Request, steps: AsyncGenerator[dict[str, Any], None]) -> web.StreamResponse:
-    """The same as events. Whoever leaves before the end has ended the work, and nothing of it is kept."""
-    settings, made = request.app[SETTINGS], ""
+    """The same as events, raises the same."""
     response = web.StreamResponse(headers=sse.HEADERS)
     task: asyncio.Task[object] | None = asyncio.current_task()
     assert task is not None
     request.app[FOLLOWERS].add(task)
     try:
         await response.prepare(request)
-        async for event, payload in _events(settings, steps):
-            made = payload["avatar"].id if event == b"done" else ""
+        async for event, payload in _events(request.app[SETTINGS], steps):
             await sse.write(request, response, b"event: %b\ndata: %b\n\n" % (event, msgspec.json.encode(payload)))
-    except ConnectionError as error:
-        log.info("an avatar was given up: %s", error)
-        if made:
-            await asyncio.to_thread(delete_avatar, settings, made)
     finally:
         request.app[FOLLOWERS].discard(task)
     return response
@@ -222,7 +238,7 @@ ROUTES = (
         "its progress as events. A picture that is refused is answered with a report, and nothing of it is kept",
         AvatarSummary,
         form=Form(AvatarForm, "image", instead="video"),
-        errors=(400, 403, 404, 413, 415, 422, 500, 503, 504, 507),
+        errors=(400, 403, 404, 408, 413, 415, 422, 500, 503, 504, 507),
     ),
     Route(
         "DELETE",

@@ -15,7 +15,7 @@ from api.offers import engines
 from api.placement import place
 from api.route import Route
 from api.routes.catalog import default_model
-from api.schemas import Alive, Health, LlmInfo, QueueStatus, WorkerInfo
+from api.schemas import Alive, AvatarBytes, Health, LlmInfo, QueueStatus, WorkerInfo
 from opentalking.config import Settings
 from opentalking.store import WorkerBeat
 
@@ -37,6 +37,7 @@ async def health(request: web.Request) -> Health:
         default_model=await asyncio.to_thread(default_model, settings, request),
         default_avatar=settings.default_avatar,
         ice_servers=request.app[ICE_SERVERS],
+        avatar_bytes=AvatarBytes(settings.max_avatar_image_bytes, settings.max_avatar_video_bytes),
         workers=[msgspec.convert(worker, WorkerInfo, from_attributes=True) for worker in workers],
     )
 

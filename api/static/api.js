@@ -31,7 +31,7 @@ export const isGone = (error) =>
  * @typedef {import("./voices.js").Choice} Choice
  * @typedef {Record<string, string>} SessionHash  the Redis hash as it is: every value a string
  * @typedef {{llm?: {model?: string, embedded?: boolean}, tts?: Record<string, EngineStatus>, default_avatar?: string,
- *   default_model?: string, ice_servers?: RTCIceServer[]}} Health
+ *   default_model?: string, ice_servers?: RTCIceServer[], avatar_bytes?: {image: number, video: number}}} Health
  * @typedef {{first_sound_at?: number, first_frame_at?: number, jitter_buffer_ms?: number}} Seen  by the server's clock, seconds
  */
 

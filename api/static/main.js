@@ -13,6 +13,7 @@ import { LatencyView } from "./view/latency.js";
 import { closePanel } from "./view/panel.js";
 import { Stage, stateOf } from "./view/stage.js";
 import { showToyNote } from "./view/toynote.js";
+import { learnLimits } from "./upload.js";
 import { UploadView } from "./view/upload.js";
 import { followViewport } from "./view/viewport.js";
 import { VoiceView } from "./view/voice.js";
@@ -98,6 +99,7 @@ async function introduce(avatar) {
   if (whyNot(avatar, models)) return;
   await meet(avatar.id);
   await session.shows(avatar.id);
+  if (isOver() || session.avatarId !== avatar.id) return; // it is not on stage; why is being said already
   await session.say("say", `Hello! I am ${avatar.name || "new here"}. This is how I look when I speak.`);
 }
 
@@ -110,6 +112,7 @@ async function learnTheFaces() {
 async function learnTheServer() {
   const health = await api.health();
   session.iceServers = health.ice_servers ?? [];
+  learnLimits(health.avatar_bytes);
   showToyNote(health);
   document.body.classList.remove("loading");
   const engines = [health.llm?.model, health.default_model].filter((name) => typeof name === "string" && name);

@@ -10,7 +10,7 @@
 import { ApiError, url } from "./api.js";
 
 const MB = 1_000_000;
-const LIMITS = { image: 10 * MB, video: 200 * MB };
+const limits = { image: 10 * MB, video: 200 * MB }; // until the server has said
 const UPLOAD_SHARE = 0.25; // of the progress bar; the rest is the server's
 const SUFFIXES = { image: /\.(png|jpe?g|webp)$/i, video: /\.(mp4|webm|mov|avi)$/i };
 const NO_NAME = /^(img|dsc|dscn|pxl|photo|picture|portrait|image|screenshot|untitled|unnamed|download|vid|video|mvi|whatsapp)?[\s_-]*(\d|$)/i;
@@ -21,6 +21,14 @@ export const ACCEPTED = "image/png,image/jpeg,image/webp,video/mp4,video/webm,vi
 /** @typedef {{verdict: "ok" | "warn" | "refuse", findings: Finding[]}} Report */
 /** @typedef {import("./api.js").Avatar & {report?: Report}} Built */
 /** @typedef {{file: File, name: string, consent: boolean}} Order */
+
+/** What the server takes. @param {{image: number, video: number} | undefined} bytes */
+export function learnLimits(bytes) {
+  Object.assign(limits, bytes);
+}
+
+/** What may be chosen, in words. */
+export const formats = () => `PNG, JPEG or WebP up to ${limits.image / MB} MB, or a short video up to ${limits.video / MB} MB.`;
 
 /** @param {{name: string, type: string}} file @returns {"image" | "video" | null} */
 export function kindOf({ name, type }) {
@@ -35,7 +43,7 @@ export function problemOf(file) {
   const kind = kindOf(file);
   if (!kind) return "This is neither a photo nor a video. Choose a PNG, JPEG or WebP picture, or a short MP4, WebM or MOV.";
   if (!file.size) return "This file is empty. Choose another one.";
-  const most = LIMITS[kind];
+  const most = limits[kind];
   if (file.size > most) return `This file has ${Math.ceil(file.size / MB)} MB; a ${kind === "image" ? "photo" : "video"} may have ${most / MB} MB. Choose a smaller one.`;
   return "";
 }

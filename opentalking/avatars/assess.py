@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from opentalking.avatars.faces import SMALLEST_SHARE, Face, find_faces
+from opentalking.avatars.faces import SMALLEST_SHARE, Face
+from opentalking.avatars.head_up import head_up
 from opentalking.avatars.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, FaceFinder, mouth_opening
 from opentalking.avatars.mouth import mouth_evidence, upper_face, upright
 from opentalking.avatars.quality import FaceMeasures, Finding, QualityReport, report
@@ -33,11 +34,8 @@ UNSTEADY = (1.25, 1.1)
 SEAM = (0.05, 0.08)
 REDNESS = (-3.0, -1.5)
 BEARD, FRAMES = -25.0, 1.2  # warned of: see worn.py
-_SIDEWAYS_DEG = 30.0  # a head that leans so far may lie in a picture that was not turned
-_NO_ACCIDENT = 0.08  # of the picture's larger side; patterns that pass for a face are smaller
 _CRISP = 0.4  # share of fine detail in a sharp face
 _MOUTH_CORNERS = (61, 291)
-_TURNS = ((90, cv2.ROTATE_90_CLOCKWISE), (180, cv2.ROTATE_180), (270, cv2.ROTATE_90_COUNTERCLOCKWISE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Portrait:
 
 def assess(finder: FaceFinder, bgr: UInt8) -> Portrait:
     """Look at a picture, uint8 (height, width, 3). Refuses nothing itself: the verdict is in the report."""
-    bgr, faces, turned = _head_up(finder, bgr)
+    bgr, faces, turned = head_up(finder, bgr)
     size = (bgr.shape[1], bgr.shape[0])
     if not faces:
         message = "no face was found; use a portrait from the front, the face well lit and in full view"
@@ -81,22 +79,6 @@ def assess(finder: FaceFinder, bgr: UInt8) -> Portrait:
         exposure=round(exposure, 2),
     )
     return Portrait(bgr, face, report(findings, size, measures))
-
-
-def _head_up(finder: FaceFinder, bgr: UInt8) -> tuple[UInt8, list[Face], int]:
-    """The picture, its faces, and by how many degrees clockwise it had to be turned for the head to be up."""
-    faces = find_faces(finder, bgr)
-    upright = [face for face in faces if abs(face.pose.roll) < _SIDEWAYS_DEG]
-    width = upright[0].width if upright else 0.0
-    if width > _NO_ACCIDENT * max(bgr.shape[:2]):
-        return bgr, faces, 0
-    best = (bgr, faces, 0)
-    for degrees, turn in _TURNS:
-        turned = np.asarray(cv2.rotate(bgr, turn), np.uint8)
-        found = [face for face in find_faces(finder, turned, 0.5) if abs(face.pose.roll) < _SIDEWAYS_DEG]
-        if found and found[0].width > 2 * width:
-            best, width = (turned, found, degrees), found[0].width
-    return best
 
 
 def _refused(findings: list[Finding]) -> bool:

@@ -31,7 +31,7 @@ from opentalking.avatars.bundle import (
     is_plain_id,
     read_bundle,
 )
-from opentalking.avatars.custom import new_id
+from opentalking.avatars.custom import NAME_CHARS, new_id
 from opentalking.avatars.framing import Framing, frame_face
 from opentalking.avatars.geometry import face_box, mouth_shape
 from opentalking.avatars.incoming import incoming, one_at_a_time
@@ -107,10 +107,12 @@ def build(
     prepare: Callable[[Path], object] | None = None,
 ) -> Built:
     """Make the avatar. Raises PictureRefused with the report, AvatarError if the id is taken, AvatarsFull if there is
-    no room for it; nothing is left then.
+    no room for it, or the name is none; nothing is left then.
 
     `prepare` is called with the finished bundle before anybody can see it: a model makes its caches there, or raises
     AvatarError if it cannot use it."""
+    if len(order.name) > NAME_CHARS or not order.name.isprintable():
+        raise AvatarError(f"the name: at most {NAME_CHARS} letters on one line, nothing unprintable")
     avatar_id = order.avatar_id or new_id(order.name or order.source.stem)
     _require_free(settings, order.folder, avatar_id)
     limited = order.folder == custom_avatars_dir(settings)

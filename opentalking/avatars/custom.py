@@ -26,7 +26,8 @@ from opentalking.avatars.incoming import incoming
 from opentalking.avatars.storage import drop_caches
 from opentalking.config import Settings
 
-_NAME_CHARS = 32
+NAME_CHARS = 64
+_SLUG_CHARS = 32
 
 
 class AvatarProtected(AvatarError):
@@ -36,7 +37,7 @@ class AvatarProtected(AvatarError):
 def new_id(name: str) -> str:
     """custom-<slug of the name>-<milliseconds since 1970>."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_NAME_CHARS].strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_SLUG_CHARS].strip("-")
     return f"custom-{slug or 'avatar'}-{time.time_ns() // 1_000_000}"
 
 

@@ -19,7 +19,7 @@ from opentalking.avatars.quality import PictureRefused, refusal
 from opentalking.types import UInt8
 
 FORMATS = ("PNG", "JPEG", "WEBP")
-MOST_PIXELS = 50_000_000  # a phone's 48 megapixels; decoded they take 150 MB
+MOST_PIXELS = 50_000_000  # a phone's 48 megapixels; 49 of them take 0.36 GB as JPEG, 0.55 as RGBA, 0.93 as WebP (peak)
 SMALLEST_SIDE = 64
 WORKING_SIDE = 4096  # pictures are shrunk to this; a face that fills less than a thousandth is no portrait anyway
 _BACKGROUND = (128, 128, 128)  # behind what is transparent
@@ -63,16 +63,16 @@ def _pixels(image: Image.Image) -> UInt8:
     if image.format == "JPEG":
         image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))  # decodes at a half or a quarter where that is enough
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    if max(upright.size) > WORKING_SIDE:
-        upright.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX, reducing_gap=None)
-    return np.ascontiguousarray(np.asarray(_on_grey(upright))[..., ::-1], np.uint8)
+    if max(image.size) > WORKING_SIDE:  # before anything copies it
+        image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX, reducing_gap=None)
+    ImageOps.exif_transpose(image, in_place=True)
+    return np.ascontiguousarray(np.asarray(_on_grey(image))[..., ::-1], np.uint8)
 
 
 def _on_grey(image: Image.Image) -> Image.Image:
     """As 8-bit RGB in sRGB, transparent parts on grey."""
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits a sample; Pillow would clip them
-        return Image.fromarray((np.asarray(image, np.float64) / 256).clip(0, 255).astype(np.uint8)).convert("RGB")
+        return Image.fromarray((np.asarray(image, np.float32) / 256).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         layered = image.convert("RGBA")
         flat = Image.new("RGBA", layered.size, (*_BACKGROUND, 255))

@@ -9,9 +9,11 @@ Two passes cost a second or two and keep the memory at one frame, however large 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -105,19 +107,35 @@ def _frames(source: Path) -> Generator[UInt8]:
             if not container.streams.video:
                 raise broken
             stream = container.streams.video[0]
-            width, height = stream.codec_context.width, stream.codec_context.height
-            if width * height > MOST_PIXELS:
-                raise refusal("too_large", f"the video is {width}x{height}; 4K is the most that is taken")
+            size = stream.codec_context.width, stream.codec_context.height
+            shown_size = _square(size, stream.sample_aspect_ratio)
+            if max(math.prod(size), math.prod(shown_size)) > MOST_PIXELS:
+                raise refusal(
+                    "too_large", f"the video is {shown_size[0]}x{shown_size[1]}; 4K is the most that is taken"
+                )
+            stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}  # its pictures may be larger than it says
             start: float | None = None
             shown = 0
             for frame in container.decode(stream):
+                if (frame.width, frame.height) != size:
+                    raise broken
                 at = float(frame.time or 0.0)
                 start = at if start is None else start
                 while shown <= (at - start) * FPS + 1e-6:
-                    yield _turned(np.asarray(frame.to_ndarray(format="bgr24"), np.uint8), frame.rotation)
+                    bgr = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+                    if shown_size != size:
+                        bgr = np.asarray(cv2.resize(bgr, shown_size), np.uint8)
+                    yield _turned(bgr, frame.rotation)
                     shown += 1
     except (av.FFmpegError, AttributeError, ValueError, OverflowError):  # a codec that is not known has no context
         raise broken from None
+
+
+def _square(size: tuple[int, int], pixel_shape: Fraction | None) -> tuple[int, int]:
+    """The size in square pixels, at which nothing is lost. `pixel_shape`: width over height; None: not known."""
+    width, height = size
+    shape = float(pixel_shape or 1)
+    return (round(width * shape), height) if shape >= 1 else (width, round(height / shape))
 
 
 def _turned(bgr: UInt8, rotation: int) -> UInt8:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -210,3 +211,58 @@ async def test_a_picture_without_a_face_is_refused_in_words_and_another_may_be_c
     assert await guest.page.is_enabled("#upload-send")
     listed = await guest.page.evaluate("fetch('/avatars').then((answer) => answer.json())")
     assert "Wall" not in [avatar["name"] for avatar in listed]
+
+
+async def test_an_upload_can_be_given_up_and_sent_again(guest: Guest, photo: Path) -> None:
+    given_up: list[str] = []
+    guest.page.on("requestfailed", lambda request: given_up.append(request.url))
+
+    async def never(route) -> None:  # type: ignore[no-untyped-def]
+        pass
+
+    await guest.page.route("**/avatars/custom", never)
+    await offers(guest, photo, "Anna")
+    await guest.page.click("#upload-cancel")
+    assert await guest.page.is_enabled("#upload-send") and await guest.page.is_hidden("#progress")
+    assert await guest.page.evaluate("document.activeElement.id") == "upload-send"
+    assert await guest.page.inner_text("#report") == ""
+    assert [url.rpartition("/")[2] for url in given_up] == ["custom"]
+    assert await guest.page.input_value("#face-name") == "Anna"
+    guest.complaints.clear()
+
+
+async def test_a_face_that_could_not_be_put_on_is_not_spoken_for(guest: Guest, photo: Path) -> None:
+    made = {"avatar": {"id": "custom-anna-1", "name": "Anna"}, "report": {"verdict": "ok", "findings": []}}
+
+    async def build(route) -> None:  # type: ignore[no-untyped-def]
+        body = f"event: done\ndata: {json.dumps(made)}\n\n"
+        await route.fulfill(content_type="text/event-stream", body=body)
+
+    async def refuse(route) -> None:  # type: ignore[no-untyped-def]
+        await route.fulfill(status=503, json={"code": "at_capacity", "detail": "full"})
+
+    await guest.page.route("**/avatars/custom", build)
+    await guest.page.route("**/sessions/*/avatar", refuse)
+    await guest.connect()
+    await offers(guest, photo, "Anna")
+    await guest.page.wait_for_selector("#gallery-trouble:not(:empty)")
+    await guest.frames(5)
+    assert await guest.turns() == []
+    guest.complaints.clear()
+
+
+async def test_the_form_says_and_keeps_the_servers_limits(guest: Guest, photo: Path) -> None:
+    async def with_less(route) -> None:  # type: ignore[no-untyped-def]
+        told = await (await route.fetch()).json()
+        await route.fulfill(json=told | {"avatar_bytes": {"image": 2_000_000, "video": 3_000_000}})
+
+    await guest.page.route("**/health", with_less)
+    await guest.page.reload()
+    await guest.page.wait_for_selector("body:not(.loading)")
+    await guest.page.click("#faces")
+    await guest.page.click("#upload-open")
+    assert "up to 2 MB, or a short video up to 3 MB" in await guest.page.inner_text(".formats")
+    large = photo.with_name("large.jpg")
+    large.write_bytes(bytes(2_000_001))
+    await guest.page.set_input_files("#photo", large)
+    assert "a photo may have 2 MB" in await guest.page.inner_text("#report")

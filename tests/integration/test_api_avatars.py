@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-from collections.abc import Callable
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import msgspec
 import psutil
 import pytest
 
+from api.building import MOST_AT_ONCE
 from api.tidying import finish_deletions
 from opentalking.config import Settings
 from tests import portraits
@@ -29,11 +32,9 @@ def run_dir(tmp_path: Path) -> Path:
 
 def left(run_dir: Path) -> list[str]:
     """Every file and folder that an upload could leave behind."""
-    return sorted(
-        str(path.relative_to(run_dir))
-        for path in run_dir.rglob("*")
-        if path.name not in (".incoming", ".leaving") and path != run_dir / "avatars"
-    )
+    found = (Path(folder) / name for folder, folders, files in os.walk(run_dir) for name in [*folders, *files])
+    ours = (path for path in found if path.name not in (".incoming", ".leaving") and path != run_dir / "avatars")
+    return sorted(str(path.relative_to(run_dir)) for path in ours)
 
 
 def form(content: bytes | None, field: str = "image", **fields: str) -> aiohttp.FormData:
@@ -161,20 +162,102 @@ async def test_too_large_a_photo_is_refused_while_it_arrives(api: Api, run_dir: 
     assert left(run_dir) == []
 
 
-async def test_an_upload_that_is_broken_off_leaves_nothing(api: Api, run_dir: Path) -> None:
+async def sent_raw(api: Api, body: AsyncIterator[bytes]) -> tuple[int, dict[str, Any]]:
+    """A body that arrives in pieces, its length not announced."""
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    async with api.client.post("/avatars/custom", data=body, headers=headers) as response:
+        return response.status, await response.json()
+
+
+def field(name: str, text: bytes) -> bytes:
+    return b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (name.encode(), text)
+
+
+async def test_fields_without_end_are_refused_by_their_sum_whatever_they_are_called(api: Api, run_dir: Path) -> None:
+    async def fields(size: int) -> AsyncIterator[bytes]:
+        for number in range(1000):
+            yield field(f"f{number}", b"x" * size)
+        yield b"--b--\r\n"
+
+    for size in (0, 4000):
+        status, told = await sent_raw(api, fields(size))
+        assert (status, told["code"]) == (413, "body_too_large")
+    assert left(run_dir) == []
+
+
+async def test_a_field_that_is_sent_twice_is_refused(api: Api, run_dir: Path) -> None:
+    body = form(b"any")
+    body.add_field("consent", "false")
+    status, told = await upload(api, body)
+    assert (status, told["code"], told["detail"]) == (400, "invalid_form", "consent: sent more than once")
+    assert left(run_dir) == []
+
+
+async def test_fields_of_other_clients_are_ignored(api: Api) -> None:
+    assert (await upload(api, form(b"any", theirs="x")))[1]["code"] == "not_an_image"
+
+
+async def opened(api: Api, body: bytes) -> asyncio.StreamWriter:
+    """An upload that begins with `body` and then says nothing more."""
     url = api.client.make_url("/avatars/custom")
     _, writer = await asyncio.open_connection(url.host, url.port)
-    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
     writer.write(
         b"POST /avatars/custom HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n"
-        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + head + bytes(300_000)
+        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body
     )
     await writer.drain()
+    return writer
+
+
+PHOTO_PART = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+
+
+async def test_those_who_send_nothing_give_their_place_to_those_who_do(
+    api: Api, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = run_dir / "avatars" / ".incoming"
+    silent = [await opened(api, body) for body in [b"--b\r\n", PHOTO_PART + b"x"] * (MOST_AT_ONCE // 2)]
+    await until(lambda: len(list(uploads.glob("*"))) == MOST_AT_ONCE)
+    assert (await upload(api, form(b"any")))[1]["code"] == "at_capacity"
+    for writer in silent:
+        writer.close()
+    await until(lambda: not any(uploads.iterdir()))
+
+    monkeypatch.setattr("api.upload.SILENCE_S", 0.2)
+    silent = [await opened(api, body) for body in [b"--b\r\n", PHOTO_PART + b"x"] * (MOST_AT_ONCE // 2)]
+    await until(lambda: len(list(uploads.glob("*"))) == MOST_AT_ONCE)
+    await until(lambda: not any(uploads.iterdir()))
+    assert (await upload(api, form(b"any")))[1]["code"] == "not_an_image"
+    for writer in silent:
+        writer.close()
+
+
+@pytest.mark.parametrize("stage", [".incoming/*/custom-*/manifest.json", "custom-*/manifest.json"])
+async def test_whoever_leaves_while_the_avatar_is_made_or_just_then_gets_none(
+    api: Api, run_dir: Path, caplog: pytest.LogCaptureFixture, stage: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with aiohttp.ClientSession() as another:
+        posting = another.post(api.client.make_url("/avatars/custom"), data=form(portraits.png(portraits.presenter())))
+        leaving = asyncio.create_task(posting)
+        await until(lambda: any((run_dir / "avatars").glob(stage)))
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+    await until(lambda: "POST /avatars/custom 499" in caplog.text)
+    assert [path for path in left(run_dir) if "custom" in path] == []
+
+
+async def test_an_upload_that_is_broken_off_leaves_nothing_and_is_no_fault_of_the_server(
+    api: Api, run_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = await opened(api, PHOTO_PART + bytes(300_000))
     uploads = run_dir / "avatars" / ".incoming"
     await until(lambda: any(uploads.glob("*/upload")))
+    caplog.set_level(logging.INFO)
     writer.close()
-    await until(lambda: not any(uploads.iterdir()))
+    await until(lambda: "POST /avatars/custom 499" in caplog.text)
     assert left(run_dir) == []
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_process_that_is_killed_while_it_makes_one_leaves_nothing(api: Api, run_dir: Path) -> None:

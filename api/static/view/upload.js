@@ -1,6 +1,6 @@
 /** The form that makes a face of a photo: what is missing before it can be sent, how far it is, what came of it. */
 
-import { ACCEPTED, build, kindOf, nameFrom, problemOf } from "../upload.js";
+import { ACCEPTED, build, formats, kindOf, nameFrom, problemOf } from "../upload.js";
 import { asSentence, explain } from "../words.js";
 import { byId, element, setText } from "./dom.js";
 
@@ -40,6 +40,7 @@ export class UploadView {
       this.#render();
     });
     byId("consent").addEventListener("change", () => this.#render());
+    byId("upload-cancel").addEventListener("click", () => this.#building?.abort());
     byId("upload").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       void this.#send();
@@ -52,6 +53,7 @@ export class UploadView {
   }
 
   shown() {
+    setText(byId("formats"), formats());
     if (!this.#file) byId("photo").focus();
   }
 
@@ -92,7 +94,7 @@ export class UploadView {
     byId("upload-send").hidden = this.busy;
     byId("progress").hidden = !this.busy;
     for (const id of ["photo", "face-name", "consent"]) byId(id).disabled = this.busy;
-    setText(byId("upload-missing"), this.busy || !missing ? "The photo stays on this server, and is deleted with the face." : missing);
+    setText(byId("upload-missing"), this.busy || !missing ? "Only what is around the face is kept, until the face is deleted." : missing);
   }
 
   /** @param {string} title @param {string[]} findings @param {"bad" | "note"} tone */
@@ -118,6 +120,8 @@ export class UploadView {
       this.onBuilt(avatar);
     } catch (error) {
       this.#building = null;
+      this.#render();
+      if (/** @type {any} */ (error).name === "AbortError") return byId("upload-send").focus();
       this.#refused(/** @type {any} */ (error));
     }
     this.#render();

@@ -19,17 +19,17 @@ from typing import Any
 
 import msgspec
 
-from opentalking.avatars import AvatarError, custom_avatars_dir, find_avatar, list_avatars
-from opentalking.avatars.custom import delete_avatar, leave
+from opentalking.avatars import AvatarError, AvatarNotFound, custom_avatars_dir, find_avatar, list_avatars
+from opentalking.avatars.custom import NAME_CHARS, delete_avatar, leave
 from opentalking.avatars.quality import PictureRefused, QualityReport
-from opentalking.avatars.storage import AvatarsFull
+from opentalking.avatars.storage import AvatarsFull, drop_caches
 from opentalking.cli.instance import running_instance
 from opentalking.cli.plan import run_dir_of
 from opentalking.config import Settings, load_settings
 from opentalking.models.adapter import ModelError
 from opentalking.models.device import choose_device
 from opentalking.models.idle_clip import prepare_avatar
-from opentalking.models.registry import create_adapter
+from opentalking.models.registry import create_adapter, list_models
 
 CPU_FACE = "portrait"  # prepared at once; what other models keep takes their device, and is made at first use
 REFUSED = 1
@@ -93,20 +93,24 @@ def _build(options: argparse.Namespace, settings: Settings) -> int:
     if not options.i_have_consent:
         print("opentalking: does the person in the picture agree? Say so with --i-have-consent", file=sys.stderr)
         return USAGE_ERROR
+    if options.model not in list_models(settings):
+        known = ", ".join(list_models(settings))
+        raise ModelError(f"there is no model {options.model!r}; known: {known}")
     from opentalking.avatars.build import Order, build, consent_now  # loads OpenCV, which other commands do without
 
+    here = custom_avatars_dir(settings)
     order = Order(
         source=options.source,
-        folder=options.output or custom_avatars_dir(settings),
+        folder=options.output or here,
         consent=consent_now(options.consent_by or getpass.getuser()),
-        name=options.name,
+        name=options.name or options.source.stem[:NAME_CHARS],
         avatar_id=options.id,
         model_type=options.model,
         base_avatar_id=options.base_avatar_id,
         person_mode=options.person_mode,
     )
     prepare = None
-    if options.model == CPU_FACE:
+    if options.model == CPU_FACE and order.folder == here:  # elsewhere nobody would find it to delete it
         adapter = create_adapter(options.model, settings)
         prepare = partial(prepare_avatar, settings.cache_dir, adapter)
     progress = _progress_json if options.json else _Progress()
@@ -138,10 +142,14 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _list(options: argparse.Namespace, settings: Settings) -> int:
+    rows = []
     for bundle in list_avatars(settings):
         made = "made here" if bundle.path.parent == custom_avatars_dir(settings) else ""
         size = f"{bundle.manifest.width}x{bundle.manifest.height}"
-        print(f"{bundle.id:<44}{bundle.manifest.model_type:<12}{size:<12}{bundle.name:<24}{made}".rstrip())
+        rows.append((bundle.id, bundle.manifest.model_type, size, bundle.name, made))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
 
 
@@ -151,6 +159,11 @@ def _prewarm(options: argparse.Namespace, settings: Settings) -> int:
     adapter = create_adapter(model, settings)
     adapter.load_model(choose_device(settings.torch_device))
     prepare_avatar(settings.cache_dir, adapter, bundle.path)
+    try:
+        find_avatar(settings, bundle.id, leaving=True)
+    except AvatarNotFound:  # deleted meanwhile, with what there was by then
+        drop_caches(settings, bundle.id)
+        raise
     if options.json:
         _line({"avatar_id": bundle.id, "model": model})
     else:

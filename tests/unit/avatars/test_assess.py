@@ -98,13 +98,6 @@ def test_grey_dim_warm_and_compressed_photos_are_not_taken_for_covered(finder: F
         assert codes(assess(finder, np.asarray(changed, np.uint8)), "refuse") == []
 
 
-@pytest.mark.parametrize("turn", [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE])
-def test_a_picture_that_lies_on_its_side_is_turned_and_warned_of(finder: FaceFinder, turn: int) -> None:
-    portrait = assess(finder, np.asarray(cv2.rotate(portraits.hopper(), turn), np.uint8))
-    assert np.array_equal(portrait.bgr, portraits.hopper())
-    assert codes(portrait, "warn") == ["turned_picture", "spectacles"]
-
-
 def test_a_head_that_leans_a_little_is_warned_of(finder: FaceFinder) -> None:
     assert "tilted" in codes(assess(finder, turned(portraits.hopper(), 14)), "warn")
 

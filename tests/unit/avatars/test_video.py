@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from opentalking.avatars.quality import PictureRefused
 from opentalking.avatars.video import Frames, demuxer_of, read_video
 from opentalking.config import Settings
 from tests import portraits
-from tests.unit.avatars.filming import NOBODY, film, held_sideways
+from tests.unit.avatars.filming import NOBODY, film, growing, held_sideways
 
 
 def followed(finder: FaceFinder, path: Path, settings: Settings | None = None) -> Frames:
@@ -54,6 +56,26 @@ def test_a_video_of_a_phone_that_was_held_upright_is_shown_upright(finder: FaceF
     face = frames.report.face
     assert face is not None and abs(face.roll) < 8
     assert frames.framing.height > frames.framing.width
+
+
+@pytest.mark.parametrize("pixel_shape", [Fraction(2), Fraction(1, 2)])
+def test_pixels_that_are_not_square_are_made_so(finder: FaceFinder, tmp_path: Path, pixel_shape: Fraction) -> None:
+    size = (256, 600) if pixel_shape > 1 else (512, 300)
+    squeezed = np.asarray(cv2.resize(portraits.hopper(), size, interpolation=cv2.INTER_AREA), np.uint8)
+    frames = followed(finder, film(tmp_path / "film.mp4", squeezed, 26, pixel_shape=pixel_shape))
+    upright = followed(finder, film(tmp_path / "square.mp4", portraits.hopper(), 26))
+    assert frames.framing.width / frames.framing.height == pytest.approx(
+        upright.framing.width / upright.framing.height, rel=0.05
+    )
+
+
+@pytest.mark.parametrize("side", [128, 4000])
+def test_pictures_that_are_larger_than_the_video_says_are_not_even_unpacked(
+    finder: FaceFinder, tmp_path: Path, side: int
+) -> None:
+    with pytest.raises(PictureRefused) as told:
+        followed(finder, growing(tmp_path / "film.webm", side))
+    assert told.value.code == "not_a_video"
 
 
 def test_no_more_is_used_than_the_setting_says(finder: FaceFinder, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from opentalking.cli.main import main
+from opentalking.models.adapter import ModelAdapter
+from opentalking.models.idle_clip import prepare_avatar
 from tests import portraits
 
 
@@ -71,3 +73,47 @@ def test_check_only_looks(photo: str, cat: str, run_dir: Path, capsys: pytest.Ca
     assert main(["avatar", "check", "nowhere.png"]) == 1
     assert "nowhere.png" in capsys.readouterr().err
     assert not run_dir.exists()
+
+
+def test_only_a_model_that_there_is_can_be_named(photo: str, run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["avatar", "build", photo, "--model", "nonsense", "--i-have-consent"]) == 1
+    assert "there is no model 'nonsense'; known: " in capsys.readouterr().err
+    assert not run_dir.exists()
+
+
+def test_without_a_name_it_has_the_files_and_a_name_has_a_limit(
+    photo: str, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "a-" * 31 + "b"
+    assert main(["avatar", "build", photo, "--id", long, "--i-have-consent"]) == 0
+    assert json.loads((run_dir / "avatars" / long / "manifest.json").read_text())["name"] == "ada"
+    capsys.readouterr()
+    assert main(["avatar", "list"]) == 0
+    made = capsys.readouterr().out.splitlines()[-1].split()
+    assert [made[0], *made[3:]] == [long, "ada", "made", "here"]
+    for name in ("x" * 65, "a\nb"):
+        assert main(["avatar", "build", photo, "--name", name, "--i-have-consent"]) == 1
+        assert "the name: at most 64 letters on one line" in capsys.readouterr().err
+
+
+def test_an_avatar_for_elsewhere_leaves_nothing_here(photo: str, run_dir: Path, tmp_path: Path) -> None:
+    assert main(["avatar", "build", photo, "--id", "ada", "--output", str(tmp_path / "out"), "--i-have-consent"]) == 0
+    assert (tmp_path / "out" / "ada" / "manifest.json").is_file()
+    assert list(run_dir.rglob("*ada*")) == []
+
+
+def test_what_is_made_ready_while_it_is_deleted_leaves_nothing(
+    photo: str, run_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deleted_meanwhile(cache_dir: Path, adapter: ModelAdapter, bundle: Path) -> None:
+        prepare_avatar(cache_dir, adapter, bundle)
+        assert main(["avatar", "delete", "ada"]) == 0
+        assert not bundle.exists()
+        (cache_dir / "idle").mkdir(exist_ok=True)
+        (cache_dir / "idle" / "portrait-ada-0123456789ab.i420").write_bytes(b"rendered to its end")
+
+    assert main(["avatar", "build", photo, "--id", "ada", "--i-have-consent"]) == 0
+    monkeypatch.setattr("opentalking.cli.commands.avatar.prepare_avatar", deleted_meanwhile)
+    assert main(["avatar", "prewarm", "ada"]) == 1
+    assert "no avatar 'ada'" in capsys.readouterr().err
+    assert list(run_dir.glob("cache/*/*ada*")) == []
