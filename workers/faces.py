@@ -53,6 +53,7 @@ class Faces:
         self._on_device = on_device
         self._device_name = ""
         self._adapters: dict[str, ModelAdapter] = {}
+        self._away: dict[str, ModelAdapter] = {}  # made, and not loaded yet: their servers are looked for again
         self._faces: dict[tuple[str, str], Face] = {}
         self._loading: dict[str, asyncio.Lock] = {}
         self._statuses: dict[str, dict[str, Any]] = {
@@ -140,8 +141,11 @@ class Faces:
         return {}
 
     async def _load(self, name: str) -> ModelAdapter:
-        adapter = create_adapter(name, self._config)
+        adapter = self._away.get(name) or create_adapter(name, self._config)
+        if isinstance(adapter, LateAdapter):  # it has a thread of its own: one for all its attempts
+            self._away[name] = adapter
         await asyncio.to_thread(adapter.load_model, self._device_name)
+        self._away.pop(name, None)
         self._adapters[name] = adapter
         return adapter
 
