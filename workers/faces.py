@@ -76,13 +76,16 @@ class Faces:
         self._device_name = await asyncio.to_thread(choose_device, self._config.torch_device)
 
     async def load_all(self) -> None:
-        """Load and measure every model, that of the default avatar first. Raises ModelError if that one cannot be."""
+        """Load and measure every model, that of the default avatar first.
+
+        Raises ModelError if that one cannot be; not if it runs elsewhere and is away: others are drawn meanwhile."""
         default = find_avatar(self._config, self._config.default_avatar)
         first = self._config.default_model or default.manifest.model_type
         for name in sorted(self._statuses, key=lambda name: name != first):
             await self._offer(name)
-            if name == first and not self._statuses[name]["connected"]:
-                raise ModelError(self._statuses[name]["detail"])
+            status = self._statuses[name]
+            if name == first and not (status["connected"] or _is_away(status)):
+                raise ModelError(status["detail"])
         if first not in self._statuses:
             raise ModelError(f"no model {first!r}; known: {', '.join(self._statuses)}")
 
@@ -91,7 +94,7 @@ class Faces:
         while True:
             await asyncio.sleep(LOOK_AGAIN_S)
             for name, status in self._statuses.items():
-                if status["reason"].endswith("_unavailable"):
+                if _is_away(status):
                     await self._offer(name)
 
     def lost(self, adapter: ModelAdapter, error: ModelError) -> None:
@@ -194,6 +197,11 @@ class Faces:
             frames.append(out)
         await asyncio.to_thread(write_clip, clip, frames)
         return clip
+
+
+def _is_away(status: dict[str, Any]) -> bool:
+    """Whether a server is not there, which may come up later."""
+    return str(status["reason"]).endswith("_unavailable")
 
 
 def _figures(adapter: ModelAdapter, pace: Pace | None) -> dict[str, Any]:

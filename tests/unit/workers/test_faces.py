@@ -123,6 +123,22 @@ async def test_models_that_are_not_configured_start_no_thread(faces: Callable[..
     assert not [thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("remote-")]
 
 
+async def test_a_default_model_whose_server_is_down_takes_nobody_with_it(
+    faces: Callable[..., Faces], server: ListServer
+) -> None:
+    made = faces(["mirror", "musetalk"], omnirt_endpoint=f"http://{server.address}", default_model="musetalk")
+    await made.load_all()
+    assert (status_of(made, "mirror")["connected"], status_of(made, "musetalk")["connected"]) == (True, False)
+    server.body = '{"models": ["musetalk"]}'
+    await looks_again(made, lambda: bool(status_of(made, "musetalk")["connected"]))
+    assert status_of(made, "musetalk")["connected"]
+
+
+async def test_a_default_model_that_is_not_configured_is_a_mistake_to_be_told(faces: Callable[..., Faces]) -> None:
+    with pytest.raises(ModelError, match="set OPENTALKING_OMNIRT_ENDPOINT"):
+        await faces(["mirror", "musetalk"], default_model="musetalk").load_all()
+
+
 async def test_a_server_that_nobody_answers_at_is_looked_for_again(faces: Callable[..., Faces]) -> None:
     made = faces(["mirror", "musetalk"], omnirt_endpoint=f"http://127.0.0.1:{free_port()}")
     await made.load_all()
