@@ -15,6 +15,7 @@ from api.ice import ice_servers
 from api.instruments import Instruments
 from api.janitor import Janitor
 from api.routes import ROUTES, page
+from api.tidying import keep_tidy
 from opentalking.config import Settings
 from opentalking.store import Store
 from opentalking.store.events import PING_S
@@ -46,6 +47,7 @@ def create_app(settings: Settings, store: Store) -> web.Application:
     app.on_response_prepare.append(middleware.add_headers)
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_janitor)
+    app.cleanup_ctx.append(_tidying)
     return app
 
 
@@ -54,6 +56,14 @@ async def _janitor(app: web.Application) -> AsyncIterator[None]:
     patience_s = max(settings.session_idle_timeout_s, settings.peer_grace_s)
     janitor = Janitor(app[context.STORE], patience_s, settings.shm_root)
     task = asyncio.create_task(janitor.run(), name="janitor")
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _tidying(app: web.Application) -> AsyncIterator[None]:
+    task = asyncio.create_task(keep_tidy(app[context.SETTINGS], app[context.STORE]), name="tidying")
     yield
     task.cancel()
     with suppress(asyncio.CancelledError):

@@ -3,6 +3,7 @@
 400 422   the request is wrong; `detail` opens with the name of the field        404   there is no such thing
 403       not allowed
 409       not in this state        413   too large        502 504   a worker refused, or did not answer
+507       no room on the disk, or none for more avatars
 503       nobody can take it now: no_workers, at_capacity, draining, store_unavailable
 """
 

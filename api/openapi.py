@@ -26,6 +26,7 @@ REASONS = {
     502: "A worker refused",
     503: "Nobody can take it now",
     504: "A worker did not answer",
+    507: "No room for it",
 }
 _FRAMES = (MicrophoneStart, MicrophoneFrame)  # of a WebSocket; OpenAPI has no place for them but the components
 _PARAMETER = re.compile(r"{(?P<name>\w+)(?::[^}]*)?}")

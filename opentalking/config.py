@@ -343,6 +343,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_audio_bytes: Annotated[int, Meta(ge=1024), _doc("Largest recording accepted as a file, bytes")] = 15_000_000
     max_avatar_image_bytes: Annotated[int, Meta(ge=1024), _doc("Largest picture for an avatar, bytes")] = 10_000_000
     max_avatar_video_bytes: Annotated[int, Meta(ge=1024), _doc("Largest video for an avatar, bytes")] = 200_000_000
+    max_custom_avatars: Annotated[int, Meta(ge=0), _doc("Avatars that people may make; 0: nobody makes any")] = 100
+    max_custom_avatars_bytes: Annotated[
+        int, Meta(ge=0), _doc("Disk that those may take with what models keep of them, bytes")
+    ] = 10_000_000_000
     max_text_chars: Annotated[int, Meta(ge=1), _doc("Longest text of one speak or chat, characters")] = 4000
 
     def public_base(self) -> str:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from api import context
 from api.app import create_app
+from opentalking.config import Settings
 from opentalking.store import Store
 from tests.api_client import API_SETTINGS, Api
 from tests.redis_server import RedisServer
@@ -54,9 +55,15 @@ async def store(redis_url: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def api(store: Store, tmp_path: Path) -> AsyncIterator[Api]:
+def api_settings() -> Settings:
+    """For tests that want the API otherwise."""
+    return API_SETTINGS
+
+
+@pytest.fixture
+async def api(store: Store, tmp_path: Path, api_settings: Settings) -> AsyncIterator[Api]:
     """The API on a real socket, with the heartbeats of one node's three workers, and a run directory of its own."""
-    app = create_app(msgspec.structs.replace(API_SETTINGS, run_dir=str(tmp_path / "run")), store)
+    app = create_app(msgspec.structs.replace(api_settings, run_dir=str(tmp_path / "run")), store)
     app[context.PING_S], app[context.PICK_UP_S] = 0.1, 0.2
     async with TestClient(TestServer(app)) as client:
         served = Api(client, store)

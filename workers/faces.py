@@ -23,7 +23,7 @@ from opentalking.avatars import AvatarError, find_avatar
 from opentalking.config import Settings
 from opentalking.models.adapter import AvatarState, BatchingAdapter, LateAdapter, ModelAdapter, ModelError
 from opentalking.models.device import choose_device
-from opentalking.models.idle_clip import clip_path, is_rendered
+from opentalking.models.idle_clip import clip_path, drop_older, is_rendered
 from opentalking.models.pace import Pace, measure_pace
 from opentalking.models.registry import create_adapter, list_models, model_backend
 from opentalking.rtc.idle import map_clip, write_clip
@@ -178,7 +178,7 @@ class Faces:
         self._faces = {key: face for key, face in self._faces.items() if face.clip.is_file()}
         key = (model, avatar_id)
         if key not in self._faces:
-            path = find_avatar(self._config, avatar_id).path
+            path = find_avatar(self._config, avatar_id, leaving=True).path
             avatar = await asyncio.to_thread(adapter.load_avatar, path)
             clip = await self._idle_clip(adapter, avatar, path)
             adapter.use_idle_clip(avatar, map_clip(clip, avatar.width, avatar.height))
@@ -196,6 +196,7 @@ class Faces:
             await self._on_device(adapter.idle_frame, avatar, pose, out)
             frames.append(out)
         await asyncio.to_thread(write_clip, clip, frames)
+        drop_older(clip)
         return clip
 
 

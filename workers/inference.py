@@ -24,6 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any
 
+import msgspec
+
 from opentalking.avatars.bundle import AvatarError
 from opentalking.models.adapter import BatchingAdapter, ModelError
 from opentalking.store import Command, Session, StoreError, SwitchAvatar
@@ -71,10 +73,11 @@ class InferenceService:
         rendering.listen(self._work.set)
         self.sessions[session.session_id] = rendering
         rendering.board.raise_generation(session.generation)
+        clip = str(face.clip)
+        await self._worker.store.set_idle_clip(session.session_id, clip)
         if session.face:  # the process before this one may have died before it said so
-            await self._worker.store.send(session.rtc_worker, switching.shown(session))
-        else:
-            await self._worker.store.set_idle_clip(session.session_id, str(face.clip))
+            shown = msgspec.structs.replace(switching.shown(session), idle_clip=clip)
+            await self._worker.store.send(session.rtc_worker, shown)
 
     async def handle(self, command: Command) -> None:
         if isinstance(command, SwitchAvatar):

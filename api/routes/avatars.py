@@ -8,8 +8,10 @@ refusal would have been).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -18,20 +20,24 @@ from aiohttp import web
 
 from api import sse
 from api.building import too_slow
-from api.context import BUILDER, FOLLOWERS, SETTINGS
+from api.context import BUILDER, FOLLOWERS, SETTINGS, STORE
 from api.errors import ApiError, name_the_field
 from api.route import Form, Route, json_response
 from api.routes.catalog import summary
 from api.schemas import AvatarForm, AvatarGone, AvatarSummary, Prewarm, PrewarmBody
+from api.tidying import finish_deletions
 from api.upload import Upload, receive, require_own_page
 from opentalking.avatars import AvatarError, AvatarNotFound, Bundle, custom_avatars_dir, find_avatar
-from opentalking.avatars.custom import AvatarProtected, delete_avatar, incoming
+from opentalking.avatars.custom import AvatarProtected, delete_avatar, leave, new_id
+from opentalking.avatars.incoming import incoming, sweep_incoming
+from opentalking.avatars.storage import AvatarsFull, drop_caches, require_room
 from opentalking.config import Settings
 from opentalking.models.registry import list_models
 
 log = logging.getLogger(__name__)
 
 EVENT_STREAM = "text/event-stream"
+FULL = (AvatarsFull.code, "disk_full")
 
 
 async def custom(request: web.Request) -> web.StreamResponse:
@@ -39,18 +45,43 @@ async def custom(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
     files = {"image": settings.max_avatar_image_bytes, "video": settings.max_avatar_video_bytes}
     builder = request.app[BUILDER]
-    with builder.admitted(), incoming(custom_avatars_dir(settings)) as place:
+    with builder.admitted(), _room_for_another(), incoming(custom_avatars_dir(settings)) as place:
+        await asyncio.to_thread(require_room, settings)
         try:
             async with asyncio.timeout(settings.avatar_build_timeout_s):
                 upload = await receive(request, files, place)
         except TimeoutError:
             raise too_slow(settings) from None
-        form = _form(upload)
+        form, avatar_id = _form(upload), new_id(upload.fields.get("name", ""))
         arguments = await asyncio.to_thread(_arguments, settings, upload, form, request.remote or "unknown")
-        async with aclosing(builder.run(*arguments)) as steps:
+        async with _whole_or_none(settings, avatar_id), aclosing(builder.run(*arguments, f"--id={avatar_id}")) as steps:
             if EVENT_STREAM in request.headers.get("Accept", ""):
                 return await _told(request, steps)
             return _answer(settings, await _last(steps))
+
+
+@contextlib.contextmanager
+def _room_for_another() -> Iterator[None]:
+    """Raises ApiError 507 for a limit that is reached, and for a disk that is full."""
+    try:
+        yield
+    except AvatarsFull as error:
+        raise ApiError(507, error.code, str(error)) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ApiError(507, "disk_full", f"the server cannot keep it: {error.strerror}") from None
+
+
+@contextlib.asynccontextmanager
+async def _whole_or_none(settings: Settings, avatar_id: str) -> AsyncGenerator[None]:
+    """Around the process that makes an avatar: one that was killed has left its part to us."""
+    try:
+        yield
+    finally:
+        if not (custom_avatars_dir(settings) / avatar_id).exists():
+            await asyncio.to_thread(drop_caches, settings, avatar_id)
+            await asyncio.to_thread(sweep_incoming, custom_avatars_dir(settings))
 
 
 async def _last(steps: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
@@ -59,7 +90,7 @@ async def _last(steps: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
 
 def _answer(settings: Settings, result: dict[str, Any]) -> web.Response:
     if "error" in result:
-        return json_response(result["error"], 400)
+        return json_response(result["error"], 507 if result["error"]["code"] in FULL else 400)
     return json_response(_made(settings, result))
 
 
@@ -142,16 +173,18 @@ def _model_of(settings: Settings, base_avatar_id: str) -> str:
 
 
 async def delete(request: web.Request) -> AvatarGone:
-    """Away with it, at once. Sessions that show it go on to their end; new ones do not find it."""
+    """Away with it, at once. Sessions that show it go on to their end, and its files with the last of them; new ones do
+    not find it."""
     require_own_page(request)
-    avatar_id = request.match_info["avatar_id"]
+    settings, avatar_id = request.app[SETTINGS], request.match_info["avatar_id"]
     try:
-        await asyncio.to_thread(delete_avatar, request.app[SETTINGS], avatar_id)
+        await asyncio.to_thread(leave, settings, avatar_id)
     except AvatarProtected as error:
         raise ApiError(403, "avatar_protected", str(error)) from None
     except AvatarNotFound as error:
         raise ApiError(404, "avatar_not_found", str(error)) from None
     log.info("avatar %s deleted by %s", avatar_id, request.remote)
+    await finish_deletions(settings, request.app[STORE])
     return AvatarGone(avatar_id, "deleted")
 
 
@@ -189,7 +222,7 @@ ROUTES = (
         "its progress as events. A picture that is refused is answered with a report, and nothing of it is kept",
         AvatarSummary,
         form=Form(AvatarForm, "image", instead="video"),
-        errors=(400, 403, 404, 413, 415, 422, 500, 503, 504),
+        errors=(400, 403, 404, 413, 415, 422, 500, 503, 504, 507),
     ),
     Route("DELETE", "/avatars/{avatar_id}", delete, "Remove an avatar that was made", AvatarGone, errors=(403, 404)),
     Route(

@@ -23,6 +23,8 @@ const BY_CODE = {
   person_mode_unsupported: ["A face is one person's.", "Choose a photo of one person."],
   background_unsupported: ["The background stays.", "Choose a photo whose background you like."],
   foreign_origin: ["This page may not do that.", "Open the page at the server's own address."],
+  avatars_full: ["There is no room for another face.", "Delete one that was added, or ask whoever runs the server to raise the limit."],
+  disk_full: ["The server's disk is full.", "Whoever runs the server has to make room (opentalking doctor)."],
   avatar_protected: ["This face came with the server.", "Only faces that were added can be deleted."],
   not_sent: ["Not sent.", "The avatar was not connected. Connect and send it again."],
   session_not_found: ["This conversation no longer exists.", "Start a new one."],

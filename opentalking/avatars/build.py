@@ -26,16 +26,19 @@ from opentalking.avatars.bundle import (
     AvatarNotFound,
     Bundle,
     Manifest,
+    custom_avatars_dir,
     find_avatar,
     is_plain_id,
     read_bundle,
 )
-from opentalking.avatars.custom import drop_caches, incoming, new_id
+from opentalking.avatars.custom import new_id
 from opentalking.avatars.framing import Framing, frame_face
 from opentalking.avatars.geometry import face_box, mouth_shape
+from opentalking.avatars.incoming import incoming, one_at_a_time
 from opentalking.avatars.landmarks import FaceFinder
 from opentalking.avatars.picture import read_picture, write_png
 from opentalking.avatars.quality import PictureRefused, QualityReport
+from opentalking.avatars.storage import drop_caches, require_room
 from opentalking.avatars.video import Frames, demuxer_of, read_video
 from opentalking.config import Settings
 from opentalking.types import FPS, MODEL_RATE
@@ -103,12 +106,16 @@ def build(
     progress: Progress = _silent,
     prepare: Callable[[Path], object] | None = None,
 ) -> Built:
-    """Make the avatar. Raises PictureRefused with the report, AvatarError if the id is taken; nothing is left then.
+    """Make the avatar. Raises PictureRefused with the report, AvatarError if the id is taken, AvatarsFull if there is
+    no room for it; nothing is left then.
 
     `prepare` is called with the finished bundle before anybody can see it: a model makes its caches there, or raises
     AvatarError if it cannot use it."""
     avatar_id = order.avatar_id or new_id(order.name or order.source.stem)
     _require_free(settings, order.folder, avatar_id)
+    limited = order.folder == custom_avatars_dir(settings)
+    if limited:
+        require_room(settings)
     with incoming(order.folder) as place, _no_caches_unless_done(settings, avatar_id):
         path = place / avatar_id
         path.mkdir()
@@ -130,7 +137,10 @@ def build(
         if prepare is not None:
             progress("preparing", 0.9)
             prepare(path)
-        path.rename(order.folder / avatar_id)
+        with one_at_a_time(order.folder):  # of several that are done at once, none takes another's room
+            if limited:
+                require_room(settings, path)
+            path.rename(order.folder / avatar_id)
     progress("done", 1.0)
     return Built(read_bundle(order.folder / avatar_id), report)
 
@@ -148,7 +158,7 @@ def _require_free(settings: Settings, folder: Path, avatar_id: str) -> None:
     if not is_plain_id(avatar_id):
         raise AvatarError(f"{avatar_id!r} cannot be an id: letters, digits, dots, dashes and underscores, at most 64")
     try:
-        find_avatar(settings, avatar_id)
+        find_avatar(settings, avatar_id, leaving=True)
     except AvatarNotFound:
         if not (folder / avatar_id).exists():
             return

@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from opentalking.config import Settings
 
+LEAVING = ".leaving"  # beside the avatars that people made: deleted ones that sessions still show
 PACKAGED = Path(__file__).parent / "bundles"
 REFERENCE_NAMES = ("reference.png", "reference.jpg", "reference.jpeg")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -95,9 +96,11 @@ def list_avatars(settings: Settings) -> list[Bundle]:
     return list(found.values())
 
 
-def find_avatar(settings: Settings, avatar_id: str) -> Bundle:
-    """The avatar of that id. Raises AvatarNotFound if there is none, AvatarError if it is broken."""
-    for folder in avatar_folders(settings):
+def find_avatar(settings: Settings, avatar_id: str, leaving: bool = False) -> Bundle:
+    """The avatar of that id; with `leaving`, also one that is deleted and still shown. Raises AvatarNotFound if there
+    is none, AvatarError if it is broken."""
+    folders = avatar_folders(settings)
+    for folder in (*folders, custom_avatars_dir(settings) / LEAVING) if leaving else folders:
         try:
             return find_bundle(folder, avatar_id)
         except AvatarNotFound:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from opentalking.avatars import AvatarError, find_avatar
+from opentalking.avatars.storage import told_size, use_of
 from opentalking.cli import control, ports
 from opentalking.cli.instance import running_instance
 from opentalking.cli.plan import redis_binary, run_dir_of
@@ -33,6 +34,7 @@ from opentalking.turns import weights as turns
 SHM_FAIL_MB = 32  # a session's rings take several MB
 SHM_WARN_MB = 256
 _DISK_WARN_MB = 500
+_NEARLY = 0.9  # of what avatars may take
 _COLLECTOR_TIMEOUT_S = 2.0
 _MINIMUM_PYTHON = (3, 11)
 
@@ -73,6 +75,7 @@ def everything(settings: Settings, dev: bool = False) -> list[Check]:
     found = [
         *before_start(settings),
         imports(used_packages(settings), f"pip install --force-reinstall the package, or {OFFLINE_PIP}"),
+        made_avatars(settings),
         cpu_cores(),
         api_port(settings),
         redis_service(settings),
@@ -188,6 +191,19 @@ def avatar(settings: Settings) -> Check:
     except AvatarError as error:
         return Check("avatar", "fail", str(error), "check OPENTALKING_AVATARS_DIR and OPENTALKING_DEFAULT_AVATAR")
     return Check("avatar", "ok", f"{bundle.name} ({bundle.path.parent})")
+
+
+def made_avatars(settings: Settings) -> Check:
+    """How much of what they may take the avatars take that people made."""
+    use, number, size = use_of(settings), settings.max_custom_avatars, settings.max_custom_avatars_bytes
+    told = f"{use.avatars} of {number}, {told_size(use.size)} of {told_size(size)}"
+    if (use.avatars < number * _NEARLY and use.size < size * _NEARLY) or number == 0:
+        return Check("made avatars", "ok", told)
+    mend = (
+        "`opentalking avatar delete`, or raise OPENTALKING_MAX_CUSTOM_AVATARS or OPENTALKING_MAX_CUSTOM_AVATARS_BYTES"
+    )
+    full = use.avatars >= number or use.size >= size
+    return Check("made avatars", "warn", f"{told}: {'no more can be made' if full else 'nearly full'}", mend)
 
 
 def run_dir(settings: Settings) -> Check:

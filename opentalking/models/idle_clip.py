@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from opentalking.models import planes
+from opentalking.models import following, planes
 from opentalking.models.adapter import AvatarState, ModelAdapter
 from opentalking.rtc.idle import write_clip
 from opentalking.types import UInt8, i420_shape
 
-_SHARED = Path(planes.__file__)  # what every model draws with
+_DIGITS = 12  # of the digest
+_SHARED = [Path(shared.__file__ or "") for shared in (following, planes)]  # what several models draw with
 
 
 def clip_path(cache_dir: Path, adapter: ModelAdapter, bundle: Path) -> Path:
@@ -38,6 +39,15 @@ def prepare_avatar(cache_dir: Path, adapter: ModelAdapter, bundle: Path) -> None
     clip = clip_path(cache_dir, adapter, bundle)
     if not is_rendered(clip, avatar):
         write_clip(clip, _frames(adapter, avatar))
+        drop_older(clip)
+
+
+def drop_older(clip: Path) -> None:
+    """Remove the clips that this one takes the place of: of the same model and avatar, drawn otherwise."""
+    name = clip.name[: -len(f"{'0' * _DIGITS}{clip.suffix}")]
+    for path in clip.parent.glob(f"{name}*{clip.suffix}"):
+        if path != clip and len(path.name) == len(clip.name):
+            path.unlink(missing_ok=True)
 
 
 def _frames(adapter: ModelAdapter, avatar: AvatarState) -> Iterator[UInt8]:
@@ -50,7 +60,7 @@ def _frames(adapter: ModelAdapter, avatar: AvatarState) -> Iterator[UInt8]:
 def _digest(bundle: Path, adapter: ModelAdapter) -> str:
     code = Path(sys.modules[type(adapter).__module__].__file__ or "").parent
     digest = hashlib.sha256()
-    for path in (*sorted(bundle.rglob("*")), *sorted(code.glob("*.*")), _SHARED):
+    for path in (*sorted(bundle.rglob("*")), *sorted(code.glob("*.*")), *_SHARED):
         if path.is_file():
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()[:_DIGITS]

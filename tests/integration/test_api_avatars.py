@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
+import psutil
 import pytest
 
+from api.tidying import finish_deletions
 from opentalking.config import Settings
 from tests import portraits
 from tests.api_client import API_SETTINGS, Api
@@ -28,7 +32,7 @@ def left(run_dir: Path) -> list[str]:
     return sorted(
         str(path.relative_to(run_dir))
         for path in run_dir.rglob("*")
-        if path.name != ".incoming" and path != run_dir / "avatars"
+        if path.name not in (".incoming", ".leaving") and path != run_dir / "avatars"
     )
 
 
@@ -65,12 +69,30 @@ async def test_a_photo_becomes_an_avatar_is_listed_shown_and_deleted(api: Api, r
     manifest = json.loads((run_dir / "avatars" / made["id"] / "manifest.json").read_text())
     assert manifest["metadata"]["consent"]["by"] == "u1 from 127.0.0.1"
     assert [path for path in left(run_dir) if path.startswith("cache/portrait/")], "the rig is there before a session"
-    assert (await api.new_session(avatar_id=made["id"])).startswith("sess_")
-
     assert await api.delete(f"/avatars/{made['id']}") == (200, {"avatar_id": made["id"], "status": "deleted"})
     assert (await api.get("/avatars"))[1] == before
     assert [path for path in left(run_dir) if made["id"] in path] == []
     assert (await api.delete(f"/avatars/{made['id']}"))[0] == 404
+
+
+async def test_what_a_session_shows_stays_on_the_disk_until_the_session_ends(api: Api, run_dir: Path) -> None:
+    made = (await upload(api, form(portraits.jpeg(portraits.presenter()))))[1]["id"]
+    sessions = [await api.new_session(avatar_id=made), await api.new_session(avatar_id=made)]
+    assert (await api.delete(f"/avatars/{made}"))[0] == 200
+    assert made not in [avatar["id"] for avatar in (await api.get("/avatars"))[1]]
+    for again in (
+        api.get(f"/avatars/{made}"),
+        api.delete(f"/avatars/{made}"),
+        api.post("/sessions", {"avatar_id": made}),
+    ):
+        status, told = await again
+        assert (status, told["code"]) == (404, "avatar_not_found")
+    for session_id in sessions:
+        await finish_deletions(msgspec.structs.replace(API_SETTINGS, run_dir=str(run_dir)), api.store)
+        assert (run_dir / "avatars" / ".leaving" / made / "manifest.json").is_file()
+        assert [path for path in left(run_dir) if path.startswith(f"cache/portrait/{made}")]
+        assert (await api.delete(f"/sessions/{session_id}"))[0] == 200
+    await until(lambda: not [path for path in left(run_dir) if made in path])
 
 
 async def test_a_refused_photo_is_answered_with_a_report_and_leaves_nothing(api: Api, run_dir: Path) -> None:
@@ -153,6 +175,79 @@ async def test_an_upload_that_is_broken_off_leaves_nothing(api: Api, run_dir: Pa
     writer.close()
     await until(lambda: not any(uploads.iterdir()))
     assert left(run_dir) == []
+
+
+async def test_a_process_that_is_killed_while_it_makes_one_leaves_nothing(api: Api, run_dir: Path) -> None:
+    body = form(portraits.png(portraits.presenter()))
+    uploading = asyncio.create_task(upload(api, body))
+    await until(lambda: any((run_dir / "avatars" / ".incoming").glob("*/custom-*/manifest.json")))
+    builds = [child for child in psutil.Process().children() if "avatar" in child.cmdline()]
+    for build in builds:
+        build.kill()
+    status, told = await uploading
+    assert (len(builds), status, told["code"]) == (1, 500, "internal")
+    assert left(run_dir) == [name for name in left(run_dir) if name in ("cache", "cache/idle", "cache/portrait")]
+
+
+@pytest.fixture
+def half_an_upload(run_dir: Path) -> Path:
+    """What an API process has left that was killed while a photo arrived."""
+    path = run_dir / "avatars" / ".incoming" / "tmpx" / "upload"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half")
+    return path
+
+
+async def test_what_a_killed_api_process_has_left_goes_when_the_next_one_starts(
+    half_an_upload: Path, api: Api, run_dir: Path
+) -> None:
+    await until(lambda: not half_an_upload.parent.exists())
+    assert left(run_dir) == []
+
+
+async def test_a_full_disk_is_said(api: Api, run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("api.upload._copy", fail)
+    status, told = await upload(api, form(b"any"))
+    assert (status, told["code"]) == (507, "disk_full")
+    assert told["detail"] == "the server cannot keep it: No space left on device"
+    assert left(run_dir) == []
+
+
+LIMIT = msgspec.structs.replace(API_SETTINGS, max_custom_avatars=1)
+
+
+@pytest.mark.parametrize("api_settings", [LIMIT])
+async def test_no_more_avatars_are_made_than_there_may_be(api: Api, run_dir: Path) -> None:
+    photo = portraits.jpeg(portraits.presenter())
+    status, made = await upload(api, form(photo))
+    assert status == 200, made
+    before = left(run_dir)
+    status, told = await upload(api, form(photo))
+    assert (status, told["code"]) == (507, "avatars_full")
+    assert told["detail"].startswith("people have made 1 avatars and may make 1 (OPENTALKING_MAX_CUSTOM_AVATARS)")
+    status, told = await upload(api, form(photo), Accept="text/event-stream")
+    assert (status, told["code"]) == (507, "avatars_full")
+    assert left(run_dir) == before
+    await api.delete(f"/avatars/{made['id']}")
+    assert (await upload(api, form(photo)))[0] == 200
+
+
+@pytest.mark.parametrize("api_settings", [msgspec.structs.replace(API_SETTINGS, max_custom_avatars_bytes=1_000_000)])
+async def test_one_that_turns_out_too_large_is_refused_with_its_size(api: Api, run_dir: Path) -> None:
+    photo = portraits.jpeg(portraits.presenter())
+    status, told = await upload(api, form(photo))
+    assert (status, told["code"]) == (507, "avatars_full"), told
+    assert "take 0.0 MB of the disk and may take 1.0 MB" in told["detail"]
+    assert "this one needs" in told["detail"]
+    async with api.client.post(
+        "/avatars/custom", data=form(photo), headers={"Accept": "text/event-stream"}
+    ) as response:
+        *_, event = (await response.text()).strip().split("\n\n")
+    assert event.startswith('event: error\ndata: {"code":"avatars_full"')
+    assert [path for path in left(run_dir) if "custom" in path] == []
 
 
 async def test_whoever_stops_following_the_progress_has_ended_the_work(api: Api, run_dir: Path) -> None:

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import aiohttp
 
 from tests import portraits
+from tests.integration.crashing import speaks_again, worker_of
+from tests.integration.tones import eventually
 from tests.support.client import Client
 from tests.support.node import Node
 
 
+async def made(user: Client, base: str) -> str:
+    form = aiohttp.FormData({"name": "Ada", "consent": "true"})
+    form.add_field("image", portraits.jpeg(portraits.presenter()), filename="ada.jpg")
+    async with user.http.post(base + "/avatars/custom", data=form) as response:
+        avatar = await response.json()
+        assert response.status == 200, avatar
+        return str(avatar["id"])
+
+
 async def test_a_photo_speaks_and_a_session_goes_on_when_its_avatar_is_deleted(node: Node) -> None:
     async with Client(node.base) as user:
-        form = aiohttp.FormData({"name": "Ada", "consent": "true"})
-        form.add_field("image", portraits.jpeg(portraits.presenter()), filename="ada.jpg")
-        async with user.http.post(node.base + "/avatars/custom", data=form) as response:
-            avatar = await response.json()
-            assert response.status == 200, avatar
-        await user.create(avatar_id=avatar["id"], model="portrait")
+        avatar_id = await made(user, node.base)
+        await user.create(avatar_id=avatar_id, model="portrait")
         await user.connect()
         await user.call("POST", "/speak", {"text": "One."})
         await user.events.wait("speech.ended")
-        await user.request("DELETE", f"/avatars/{avatar['id']}")
+        await user.request("DELETE", f"/avatars/{avatar_id}")
         await user.call("POST", "/speak", {"text": "Two."})
         await user.events.wait("speech.ended", lambda ended: ended["generation"] == 2)
-        await user.request("GET", f"/avatars/{avatar['id']}", allow=(404,))
+        await user.request("GET", f"/avatars/{avatar_id}", allow=(404,))
+
+
+async def test_a_session_whose_avatar_is_deleted_survives_its_workers_and_its_files_go_with_it(pair: Node) -> None:
+    async with Client(pair.base) as user:
+        avatar_id = await made(user, pair.base)
+        await user.create(avatar_id=avatar_id, model="portrait")
+        await user.connect()
+        await user.request("DELETE", f"/avatars/{avatar_id}")
+        for role in ("inference", "rtc"):
+            pair.processes()[await worker_of(user, role)].kill()
+        await user.reconnect()
+        await speaks_again(user)
+        clip = Path((await user.call("GET", ""))["idle_clip"])
+        await eventually(clip.is_file, "it is there while the session is")
+        await user.call("DELETE", "")
+        await eventually(lambda: not clip.exists(), "the clip goes when the session has ended")

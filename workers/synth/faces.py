@@ -12,20 +12,33 @@ import json
 import re
 import shutil
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from opentalking.avatars import AvatarError
 from opentalking.models.adapter import AvatarState, ModelAdapter
 from opentalking.models.remote.adapter import TOLD_METADATA
+from opentalking.models.remote.pictures import decode_jpeg
 from opentalking.models.remote.wire import Opening
-from opentalking.types import FPS, MODEL_RATE
+from opentalking.types import FPS, MODEL_RATE, i420_shape
 
 KEPT = 4  # faces that nobody uses at the moment
 MOST_PIXELS = 16_000_000  # of a picture that is sent; decoded it takes 48 MB
 MOST_DRAWN_PIXELS = 2048 * 2048
 SMALLEST_SIDE = 64
+_POSE_STEP = 4  # of the idle poses, every so many is compared
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """An avatar, and the pose at which a turn begins: the client shows the still picture until then."""
+
+    avatar: AvatarState
+    start: int
 
 
 class Faces:
@@ -34,11 +47,11 @@ class Faces:
     def __init__(self, adapter: ModelAdapter, folder: Path) -> None:
         self._adapter = adapter
         self._folder = folder
-        self._prepared: OrderedDict[str, AvatarState] = OrderedDict()  # the one that was used last at the end
+        self._prepared: OrderedDict[str, Face] = OrderedDict()  # the one that was used last at the end
         self._users: dict[str, int] = {}
         self._preparing = asyncio.Lock()
 
-    async def take(self, opening: Opening) -> tuple[str, AvatarState]:
+    async def take(self, opening: Opening) -> tuple[str, Face]:
         """The face of this opening, and the key to leave it by. Raises AvatarError: no picture, no face, too large."""
         key = _key(opening)
         async with self._preparing:
@@ -57,7 +70,7 @@ class Faces:
             self._users.pop(old, None)
             shutil.rmtree(self._folder / old, ignore_errors=True)
 
-    def _prepare(self, key: str, opening: Opening) -> AvatarState:
+    def _prepare(self, key: str, opening: Opening) -> Face:
         kind, width, height = picture_size(opening.ref_image)
         drawn = ((opening.width or width) & ~1, (opening.height or height) & ~1)
         if min(*drawn) < SMALLEST_SIDE or drawn[0] * drawn[1] > MOST_DRAWN_PIXELS:
@@ -77,12 +90,23 @@ class Faces:
         (bundle / f"reference.{kind}").write_bytes(opening.ref_image)
         (bundle / "manifest.json").write_text(json.dumps(manifest))
         try:
-            return self._adapter.load_avatar(bundle)
+            avatar = self._adapter.load_avatar(bundle)
+            return Face(avatar, nearest_pose(self._adapter, avatar, opening.ref_image))
         except BaseException as error:
             shutil.rmtree(bundle, ignore_errors=True)
             if isinstance(error, AvatarError):  # it speaks of a folder that the client knows nothing of
                 raise AvatarError(str(error).replace(f"{key}/", "")) from None
             raise
+
+
+def nearest_pose(adapter: ModelAdapter, avatar: AvatarState, picture: bytes) -> int:
+    """The idle pose that looks most like the picture that was sent."""
+    still = decode_jpeg(picture, avatar.width, avatar.height)[: avatar.height].astype(np.int16)
+    out, apart = np.empty(i420_shape(avatar.width, avatar.height), np.uint8), {}
+    for pose in range(0, avatar.idle_frames, _POSE_STEP):
+        adapter.idle_frame(avatar, pose, out)
+        apart[pose] = float(np.abs(out[: avatar.height] - still).mean())
+    return min(apart, key=apart.__getitem__)
 
 
 def _key(opening: Opening) -> str:

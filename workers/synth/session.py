@@ -21,6 +21,7 @@ from opentalking.avatars import AvatarError
 from opentalking.config import Settings
 from opentalking.models.adapter import AvatarState
 from opentalking.models.remote import wire
+from opentalking.models.remote.adapter import MOUTH_ALONE
 from opentalking.models.remote.wire import Geometry, Opening, WireError
 from opentalking.types import FPS, FRAME_MS, MODEL_RATE, MODEL_SAMPLES, AudioChunk, Int16
 from workers.synth.device import Device
@@ -62,7 +63,7 @@ class Session:
         self._unanswered = 0  # sound messages
         self._age = 0
         self._due: deque[Any] = deque()
-        self._pose = 0
+        self._start = self._pose = 0
 
     async def run(self, session_id: str) -> None:
         try:
@@ -72,12 +73,13 @@ class Session:
             raise WireError(f"no opening within {OPENING_S:g} s") from None
         if first.type is WSMsgType.TEXT:
             opening, dialect = wire.parse_opening(first.data)
-            key, avatar = await self._faces.take(opening)
+            key, face = await self._faces.take(opening)
+            self._pose = self._start = face.start
             try:
-                geometry = self._geometry(opening, avatar)
-                stream = await self._device.run(self._device.adapter.open_stream, avatar)
+                geometry = self._geometry(opening, face.avatar)
+                stream = await self._device.run(self._device.adapter.open_stream, face.avatar)
                 await self._socket.send_str(wire.encode_geometry(geometry, dialect, session_id))
-                await self._serve(avatar, stream, geometry)
+                await self._serve(face.avatar, stream, geometry)
             finally:
                 self._faces.leave(key)
         elif first.type is WSMsgType.BINARY:
@@ -89,6 +91,7 @@ class Session:
 
     def _geometry(self, opening: Opening, avatar: AvatarState) -> Geometry:
         adapter, slices = self._device.adapter, opening.slice_len or self._config.synth_slice_len
+        still = adapter.model_type in MOUTH_ALONE
         return Geometry(
             slice_len=slices,
             frame_num=slices,
@@ -97,7 +100,7 @@ class Session:
             height=avatar.height,
             chunk_samples=slices * MODEL_SAMPLES,
             pipeline=self._config.synth_pipeline,
-            extensions=opening.extensions & wire.EXTENSIONS,
+            extensions=opening.extensions & (wire.EXTENSIONS if still else wire.EXTENSIONS - {"still"}),
             lookahead_ms=adapter.chunk_ms - FRAME_MS + adapter.lookahead_ms,
         )
 
@@ -151,7 +154,7 @@ class Session:
             asked = await self._queue.get()
             if isinstance(asked, _Reset):
                 self._due.clear()
-                self._pose = 0
+                self._pose = self._start
                 await self._device.run(self._device.adapter.reset, stream)
             else:
                 await self._hear(asked, stream)
@@ -161,7 +164,7 @@ class Session:
                 if isinstance(asked, _Sound):
                     self._unanswered -= 1
                 else:
-                    self._pose = 0
+                    self._pose = self._start
                 await self._socket.send_bytes(wire.encode_pictures(jpegs))
             self._queue.task_done()
 

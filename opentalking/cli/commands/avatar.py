@@ -9,6 +9,7 @@ opentalking avatar delete custom-ada-1790000000000
 from __future__ import annotations
 
 import argparse
+import errno
 import getpass
 import signal
 import sys
@@ -19,8 +20,11 @@ from typing import Any
 import msgspec
 
 from opentalking.avatars import AvatarError, custom_avatars_dir, find_avatar, list_avatars
-from opentalking.avatars.custom import delete_avatar
+from opentalking.avatars.custom import delete_avatar, leave
 from opentalking.avatars.quality import PictureRefused, QualityReport
+from opentalking.avatars.storage import AvatarsFull
+from opentalking.cli.instance import running_instance
+from opentalking.cli.plan import run_dir_of
 from opentalking.config import Settings, load_settings
 from opentalking.models.adapter import ModelError
 from opentalking.models.device import choose_device
@@ -67,10 +71,17 @@ def run(options: argparse.Namespace) -> int:
         return verbs[options.verb](options, settings)
     except (AvatarError, ModelError, OSError) as error:
         if getattr(options, "json", False):
-            _line({"error": {"code": "avatar_not_made", "detail": str(error)}})
+            _line({"error": {"code": _code(error), "detail": str(error)}})
         else:
             print(f"opentalking: {error}", file=sys.stderr)
         return REFUSED
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, AvatarsFull):
+        return error.code
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "disk_full" if full else "avatar_not_made"
 
 
 def _stop(*_: object) -> None:
@@ -148,7 +159,10 @@ def _prewarm(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _delete(options: argparse.Namespace, settings: Settings) -> int:
-    delete_avatar(settings, options.id)
+    if running_instance(run_dir_of(settings)) is None:
+        delete_avatar(settings, options.id)
+    else:  # whose sessions may show it: its API finishes this
+        leave(settings, options.id)
     print(f"deleted {options.id}")
     return 0
 

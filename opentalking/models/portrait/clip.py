@@ -15,28 +15,22 @@ fitted to the frame's along the rim.
 from __future__ import annotations
 
 from typing import Any
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 
 from opentalking.avatars import AvatarError, Bundle
-from opentalking.avatars.landmarks import POINTS
+from opentalking.models.following import at_half, fitted, laid, places, read_points, rim_of, sampled
 from opentalking.models.planes import Planes, planes, to_i420
 from opentalking.models.portrait.fields import smoothstep
 from opentalking.models.portrait.interior import draw_interior
 from opentalking.models.portrait.lips import LipWarp
 from opentalking.models.portrait.rig import Rig
-from opentalking.models.portrait.shapes import CHEEKS, CHIN, NOSE_TIP, STEADY
+from opentalking.models.portrait.shapes import CHEEKS, CHIN, NOSE_TIP
 from opentalking.models.portrait.visemes import PARAMETERS
 from opentalking.types import FPS, Float32, UInt8
 
-_UNDER_NOSE = (2, 98, 327, 164)  # the steady points nearest the mouth
-_NEAR_WEIGHT = 8.0  # how much more these count
-_STEADINESS = 1.0  # frames, sigma by which the places are smoothed: landmarks tremble
 _RIM = 0.12  # width of the border over which the reference fades out, eye distances
-_RIM_POINTS = 96
-_FITS, _BAD_FIT = 5, 4.0  # rounds of the light's fit; grey levels off it at which a point counts half
 _cv2: Any = cv2
 
 
@@ -55,7 +49,7 @@ class ClipAvatar:
         self._folder = bundle.path / "frames"
         self._name = f"{bundle.id}/frames"
         self._frames = sorted(self._folder.glob("frame_*.jpg"))
-        self._places = _places(rig.landmarks[:, :2], self._landmarks()[..., :2])
+        self._places = places(rig.landmarks[:, :2], self._landmarks()[..., :2])
         self.idle_frames = 2 * len(self._frames) - 2
         self._canvas = np.empty_like(self.rest)
         self._mask = _mask(rig, self.width, self.height)
@@ -75,15 +69,7 @@ class ClipAvatar:
     def _landmarks(self) -> Float32:
         if len(self._frames) < 2:
             raise AvatarError(f"{self._name}: {len(self._frames)} pictures frame_00000.jpg …; two are the least")
-        path = self._folder / "landmarks.npz"
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                points = np.asarray(stored["points"], np.float32)
-        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
-            raise AvatarError(f"{self._name}/{path.name}: {error}") from None
-        if points.shape != (len(self._frames), POINTS, 3) or not np.isfinite(points).all():
-            raise AvatarError(f"{self._name}/{path.name}: points are not ({len(self._frames)}, {POINTS}, 3) numbers")
-        return points
+        return read_points(self._folder / "landmarks.npz", self._name, len(self._frames))
 
     def _draw_idle(self, number: int, out: UInt8) -> None:
         path = self._frames[number]
@@ -95,11 +81,11 @@ class ClipAvatar:
         light = self._rim_difference(place, planes(out))
         rest, target = planes(self.rest), planes(out)
         for source, plane, mask, offset in zip(_each(rest), _each(target), self._masks(), light, strict=True):
-            where = place if plane is target.y else _at_half(place)
-            laid = _laid(source.astype(np.float32), where, plane.shape)
-            share = _laid(mask, where, plane.shape, cv2.INTER_LINEAR)
-            laid += offset
-            plane[:] = np.clip(np.rint(plane + (laid - plane) * share), 0, 255)
+            where = place if plane is target.y else at_half(place)
+            lower = laid(source.astype(np.float32), where, plane.shape)
+            share = laid(mask, where, plane.shape, cv2.INTER_LINEAR)
+            lower += offset
+            plane[:] = np.clip(np.rint(plane + (lower - plane) * share), 0, 255)
 
     def _draw_speech(self, number: int, mouth: Float32, out: UInt8) -> None:
         x0, y0, x1, y1 = (int(edge) // 2 * 2 for edge in self.rig.roi)
@@ -114,7 +100,7 @@ class ClipAvatar:
             part = np.s_[y0:y1, x0:x1] if index == 0 else np.s_[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
             change = _cv2.subtract(spoken[part], still[part], dtype=cv2.CV_32F)
             change *= mask[part] * gain
-            where = place if index == 0 else _at_half(place)
+            where = place if index == 0 else at_half(place)
             _add(plane, change, (part[1].start, part[0].start), where)
 
     def _masks(self) -> tuple[Float32, Float32, Float32]:
@@ -125,7 +111,7 @@ class ClipAvatar:
         """YUV of the reference at rest and of the frame along the rim, (points, 3) each."""
         there = self.rim @ place[:, :2].T + place[:, 2]
         there = np.clip(there, 0, [self.width - 1, self.height - 1])
-        return _sampled(planes(self.rest), self.rim), _sampled(frame, there)
+        return sampled(planes(self.rest), self.rim), sampled(frame, there)
 
     def _rim_difference(self, place: Float32, frame: Planes) -> list[Float32]:
         """What to add to the reference's Y, U and V so that it meets the frame at the rim: a plane for each."""
@@ -133,7 +119,7 @@ class ClipAvatar:
         there = self.rim @ place[:, :2].T + place[:, 2]
         middle, spread = there.mean(0), np.ptp(there, axis=0).max()
         system = np.column_stack([np.ones(len(there)), (there - middle) / spread])
-        planes_of = _fitted(system, seen - rest)
+        planes_of = fitted(system, seen - rest)
         fields = []
         for index, (a, b, c) in enumerate(planes_of.T):
             step = 1 if index == 0 else 2
@@ -150,31 +136,6 @@ class ClipAvatar:
 
 def _each(picture: Planes) -> tuple[UInt8, UInt8, UInt8]:
     return picture.y, picture.u, picture.v
-
-
-def _places(reference: Float32, frames: Float32) -> Float32:
-    """For each frame the similarity, (2, 3), that takes the reference's points (468, 2) to the frame's (n, 468, 2)."""
-    used = np.array([*STEADY, *_UNDER_NOSE])
-    weight = np.where(np.isin(used, _UNDER_NOSE), _NEAR_WEIGHT, 1.0)
-    weight /= weight.sum()
-    a = reference[used].astype(np.float64) @ [1, 1j]
-    b = frames[:, used].astype(np.float64) @ [1, 1j]
-    # least squares of b = turn * a + shift over complex numbers
-    a_middle, b_middle = (weight * a).sum(), (weight * b).sum(1)
-    around = a - a_middle
-    turn = (weight * around.conj() * (b - b_middle[:, None])).sum(1) / (weight * np.abs(around) ** 2).sum()
-    at_middle = _smoothed(b_middle)
-    turn = _smoothed(turn)
-    shift = at_middle - turn * a_middle
-    rows = [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
-    return np.asarray(np.moveaxis(np.array(rows), 2, 0), np.float32)
-
-
-def _smoothed(track: np.ndarray[Any, np.dtype[np.complex128]]) -> np.ndarray[Any, np.dtype[np.complex128]]:
-    """Along the frames, which are played to and fro: the ends are mirrored."""
-    reach = min(3, len(track) - 1)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / _STEADINESS) ** 2)
-    return np.convolve(np.pad(track, reach, mode="reflect"), kernel / kernel.sum(), mode="valid")
 
 
 def _mask(rig: Rig, width: int, height: int) -> Float32:
@@ -194,42 +155,7 @@ def _mask(rig: Rig, width: int, height: int) -> Float32:
 
 def _rim(mask: Float32, rig: Rig) -> Float32:
     """Points along the mask's edge, (n, 2), but for those beneath the chin: there neck or background may show."""
-    contours, _ = cv2.findContours((mask > 0.5).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    rim = np.asarray(max(contours, key=len)[:, 0], np.float32)
-    lip = float(rig.seam[:, 1].max())
-    rim = rim[rim[:, 1] < lip + 0.25 * float(rig.eye_distance)]
-    return np.ascontiguousarray(rim[:: max(1, len(rim) // _RIM_POINTS)])
-
-
-def _fitted(system: Float32, values: Float32) -> Float32:
-    """Least squares (n, 3) -> (n, 3) without the points that fit badly: hair that moved, not light that changed."""
-    weight = np.ones((len(values), 1), np.float32)
-    for _ in range(_FITS):
-        found = np.linalg.lstsq(system * weight, values * weight, rcond=None)[0]
-        off = np.abs(values - system @ found).max(axis=1, keepdims=True)
-        weight = 1 / (1 + (off / _BAD_FIT) ** 2)
-    return np.asarray(found, np.float32)
-
-
-def _sampled(picture: Planes, at: Float32) -> Float32:
-    """Y, U, V at points (n, 2): (n, 3)."""
-    x, y = at.astype(int).T
-    return np.stack([picture.y[y, x], picture.u[y // 2, x // 2], picture.v[y // 2, x // 2]], -1).astype(np.float32)
-
-
-def _at_half(place: Float32) -> Float32:
-    """The same similarity for the planes of colour."""
-    half = place.copy()
-    half[:, 2] *= 0.5
-    return half
-
-
-def _laid(source: Float32, place: Float32, shape: tuple[int, ...], interpolation: int = cv2.INTER_CUBIC) -> Float32:
-    """`source` put where `place` says into a plane of that shape."""
-    laid: Float32 = _cv2.warpAffine(
-        source, place, (shape[1], shape[0]), flags=interpolation, borderMode=cv2.BORDER_REPLICATE
-    )
-    return laid
+    return rim_of(mask, float(rig.seam[:, 1].max()) + 0.25 * float(rig.eye_distance))
 
 
 def _add(plane: UInt8, change: Float32, corner: tuple[int, int], place: Float32) -> None:

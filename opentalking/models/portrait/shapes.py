@@ -91,34 +91,6 @@ RIGHT_EYE = ([33, 246, 161, 160, 159, 158, 157, 173, 133], [33, 7, 163, 144, 145
 LEFT_EYE = ([362, 398, 384, 385, 386, 387, 388, 466, 263], [362, 382, 381, 380, 374, 373, 390, 249, 263])
 LOWER_LIP_MID, CHIN, FOREHEAD, NOSE_TIP, NOSE_BRIDGE, NOSE_MID = 17, 152, 10, 4, 168, 197
 CHEEKS = (234, 454)
-# forehead, temples, brows, eye corners, bridge and tip of the nose: what neither speech nor a smile moves much
-STEADY = (
-    10,
-    109,
-    338,
-    67,
-    297,
-    54,
-    284,
-    127,
-    356,
-    33,
-    133,
-    362,
-    263,
-    168,
-    6,
-    197,
-    195,
-    5,
-    4,
-    193,
-    417,
-    122,
-    351,
-    196,
-    419,
-)
 _ROUNDER = (
     ("jawOpen", 0.6, 0.7),
     ("mouthFunnel", 0.45, 0.35),

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from opentalking.models.adapter import ModelError
-from opentalking.models.planes import centred, halved, planes
+from opentalking.models.patch import SoftPatch, soft_patch
+from opentalking.models.planes import centred, planes
 from opentalking.models.quicktalk.network import SIDE
 from opentalking.types import Float32, UInt8
 
@@ -25,7 +26,6 @@ _TEMPLATE = np.array([[17, 20], [58, 20], [37.5, 40]]) * _SCALE * [SIDE / 210, S
 _SQUEEZE = np.array([SIDE / 210, SIDE / 280])
 _FEATHER = 9.0  # sigma, pixels of the crop
 _EDGE = 10  # pixels of the crop that keep clear of the patch: there it ends
-_CHROMA = np.float32(128)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,11 @@ class Repair:
 @dataclass(frozen=True, slots=True)
 class Crop:
     """One face of one picture: `face` uint8 RGB (256, 256, 3), `to_crop` the affine (2, 3) from picture to crop, and
-    the patch's place in the picture, even `box` (x0, y0, x1, y1), with `mask` float32 (rows, columns) in 0..1."""
+    where in the picture what is drawn of it goes."""
 
     face: UInt8
     to_crop: Float32
-    box: tuple[int, int, int, int]
-    mask: Float32
-    mask_half: Float32
+    patch: SoftPatch
 
 
 def read_repair(path: Path) -> Repair:
@@ -73,24 +71,15 @@ def read_repair(path: Path) -> Repair:
 
 
 def cut_face(bgr: UInt8, points: Float32, repair: Repair) -> Crop:
-    """The crop of the face with these landmarks, float32 (468, 2 or 3), in `bgr`, uint8 (height, width, 3)."""
+    """The crop of the face with these landmarks, float32 (468, 2 or 3), in `bgr`, uint8 (height, width, 3).
+
+    Raises ValueError if its mouth is outside of the picture."""
     to_crop = _alignment(points)
     flags = cv2.INTER_AREA if abs(np.linalg.det(to_crop[:, :2])) < 1 else cv2.INTER_LINEAR
     face = cv2.cvtColor(cv2.warpAffine(bgr, to_crop, (SIDE, SIDE), flags=flags), cv2.COLOR_BGR2RGB)
     height, width = bgr.shape[:2]
     whole = cv2.warpAffine(repair.shown, to_crop, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    seen = whole > 1 / 512
-    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-    if not len(rows):
-        raise ValueError("the face's mouth is outside of the picture")
-    box = (
-        int(columns[0]) // 2 * 2,
-        int(rows[0]) // 2 * 2,
-        min(width, int(columns[-1]) // 2 * 2 + 2),
-        min(height, int(rows[-1]) // 2 * 2 + 2),
-    )
-    mask = np.ascontiguousarray(whole[box[1] : box[3], box[0] : box[2]], np.float32)
-    return Crop(np.asarray(face, np.uint8), to_crop, box, mask, halved(mask))
+    return Crop(np.asarray(face, np.uint8), to_crop, soft_patch(np.asarray(whole, np.float32)))
 
 
 def network_face(crop: Crop, repair: Repair) -> Float32:
@@ -100,27 +89,15 @@ def network_face(crop: Crop, repair: Repair) -> Float32:
 
 
 def paste(image: Float32, crop: Crop, share: float, out: UInt8) -> None:
-    """Lay what the network drew, float32 (3, 256, 256) RGB in 0..1, over the I420 picture `out`, `share` of it (0..1).
-
-    Nothing outside of the crop's box is touched."""
-    x0, y0, x1, y1 = crop.box
+    """Lay what the network drew, float32 (3, 256, 256) RGB in 0..1, over the I420 picture `out`, `share` of it."""
+    x0, y0, x1, y1 = crop.patch.box
     bgr = np.ascontiguousarray(image[::-1].transpose(1, 2, 0)) * np.float32(255)
     from_box = crop.to_crop.copy()
     from_box[:, 2] += from_box[:, :2] @ np.array([x0, y0], np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     patch = cv2.warpAffine(bgr, from_box, (x1 - x0, y1 - y0), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     yuv = centred(np.clip(np.asarray(patch, np.float32), 0, 255))
-    picture = planes(out)
-    mask, mask_half = crop.mask * np.float32(share), crop.mask_half * np.float32(share)
-    _blend(picture.y[y0:y1, x0:x1], yuv[..., 0] + np.float32(16), mask)
-    half = np.s_[y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
-    chroma = halved(yuv[..., 1:]) + _CHROMA
-    _blend(picture.u[half], chroma[..., 0], mask_half)
-    _blend(picture.v[half], chroma[..., 1], mask_half)
-
-
-def _blend(target: UInt8, drawn: Float32, mask: Float32) -> None:
-    target[:] = np.rint(target + (drawn - target) * mask)
+    crop.patch.lay(yuv, share, planes(out))
 
 
 def _alignment(points: Float32) -> Float32:

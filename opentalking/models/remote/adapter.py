@@ -2,7 +2,8 @@
 
     hear ──> 40 ms of sound go to the stream's connection (stream.py, connection.py)
     collect <── pictures, decoded to I420 of the avatar's size, one a slot
-    compose_frame: a copy; at a turn's beginning and end a short cross-fade with the idle picture
+    compose_frame: a copy; at a turn's beginning and end a short cross-fade with the idle picture. Of a filmed person
+        the mouth alone, on the frame that is due (filmed.py), if the server draws no more than that
 
 The server is asked for pictures of the bundle's size; if it draws others they are scaled to cover it and cut. Between
 turns the bundle's own `idle.mp4` or `frames/` are shown there and back, or its still picture.
@@ -24,6 +25,7 @@ from opentalking.config import Settings, settings
 from opentalking.models.remote.background import Background
 from opentalking.models.remote.connection import Connection, Deadlines
 from opentalking.models.remote.endpoint import Endpoint, find_endpoint, probe
+from opentalking.models.remote.filmed import FilmedMouth, read_filmed
 from opentalking.models.remote.pictures import IDLE_FRAMES, blended, idle_pictures
 from opentalking.models.remote.stream import Prediction, RemoteStream, capacity_of, declared_ms
 from opentalking.models.remote.wire import MAX_PICTURE_BYTES, PROMPT, Geometry, Opening
@@ -36,6 +38,7 @@ KNOWN_GEOMETRIES = {  # until a server has told its own
     "musetalk": Geometry(slice_len=25, fps=25, width=512, height=512, chunk_samples=16_000),
     "wav2lip": Geometry(slice_len=28, fps=30, width=512, height=512, chunk_samples=14_933),
 }
+MOUTH_ALONE = ("wav2lip", "musetalk", "quicktalk")  # models that leave the rest of the picture as it was sent
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +46,12 @@ _log = logging.getLogger(__name__)
 class RemoteAvatar:
     """A bundle as its server needs it, and its idle loop; shared between sessions."""
 
-    def __init__(self, opening: Opening, idle: list[UInt8]) -> None:
+    def __init__(self, opening: Opening, idle: list[UInt8], mouth: FilmedMouth | None) -> None:
         self.width, self.height = opening.width, opening.height
         self.fps = FPS
         self.opening = opening
         self.idle_frames = len(idle) if len(idle) > 1 else IDLE_FRAMES
+        self.mouth = mouth  # of a filmed person
         self._idle: list[UInt8] | UInt8 = idle
 
     def idle(self, pose: int) -> UInt8:
@@ -100,7 +104,8 @@ class RemoteAdapter:
             metadata=told,
             prompt=str(manifest.metadata.get("prompt", PROMPT)),
         )
-        return RemoteAvatar(opening, idle_pictures(bundle))
+        idle = idle_pictures(bundle)
+        return RemoteAvatar(opening, idle, read_filmed(bundle, idle) if self.model_type in MOUTH_ALONE else None)
 
     def open_stream(self, avatar: RemoteAvatar) -> RemoteSession:
         """Begin to connect; sound may be handed over at once."""
@@ -132,9 +137,12 @@ class RemoteAdapter:
         return []
 
     def compose_frame(self, stream: RemoteSession, pose: int, prediction: Prediction, out: UInt8) -> None:
-        share = prediction.share
-        if share < 1:
-            blended(prediction.picture, share, stream.avatar.idle(pose), out)
+        share, avatar = prediction.share, stream.avatar
+        if avatar.mouth is not None and self._keeps_still:
+            np.copyto(out, avatar.idle(pose))
+            avatar.mouth.draw(pose, prediction.picture, share, out)
+        elif share < 1:
+            blended(prediction.picture, share, avatar.idle(pose), out)
         else:
             np.copyto(out, prediction.picture)
 
@@ -161,6 +169,13 @@ class RemoteAdapter:
 
     def close_stream(self, stream: RemoteSession) -> None:
         stream.turns.close()
+
+    @property
+    def _keeps_still(self) -> bool:
+        """Whether the server draws nothing but the mouth. One that knows our extensions says so of what it serves,
+        whatever the name; of the others the model is known."""
+        extensions = self._geometry.extensions
+        return "still" in extensions if extensions else self.model_type in MOUTH_ALONE
 
     @property
     def _loop(self) -> Background:

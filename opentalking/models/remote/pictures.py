@@ -34,8 +34,8 @@ def idle_pictures(bundle: Bundle) -> list[UInt8]:
 
     Raises AvatarError naming the file that cannot be read."""
     size = bundle.manifest.width, bundle.manifest.height
-    clip = next((bundle.path / name for name in _CLIPS if (bundle.path / name).is_file()), None)
-    frames = sorted((bundle.path / "frames").glob("frame_*.[jp][pn]g"))[:_FORTH]
+    clip = clip_file(bundle)
+    frames = frame_files(bundle)[:_FORTH]
     if clip is not None:
         forth = [to_i420(covering(bgr, *size)) for bgr in _frames(clip)]
         if not forth:
@@ -43,6 +43,21 @@ def idle_pictures(bundle: Bundle) -> list[UInt8]:
     else:
         forth = [to_i420(covering(_read(path, bundle), *size)) for path in frames or [bundle.reference]]
     return forth + forth[-2:0:-1]
+
+
+def frame_files(bundle: Bundle) -> list[Path]:
+    """The pictures of a film, in order; none, if the bundle is a still picture's."""
+    return sorted((bundle.path / "frames").glob("frame_*.[jp][pn]g"))
+
+
+def still_picture(bundle: Bundle) -> UInt8:
+    """The picture that is sent, I420 of the bundle's size. Raises AvatarError if it cannot be read."""
+    return to_i420(covering(_read(bundle.reference, bundle), bundle.manifest.width, bundle.manifest.height))
+
+
+def clip_file(bundle: Bundle) -> Path | None:
+    """A video that is the bundle's idle loop, if it has one."""
+    return next((bundle.path / name for name in _CLIPS if (bundle.path / name).is_file()), None)
 
 
 def _read(path: Path, bundle: Bundle) -> UInt8:

@@ -15,6 +15,7 @@ What is ours beyond that, used only if both sides name it in `extensions` (other
     partial   sound may be any multiple of 40 ms up to chunk_samples, and pictures are answered when they are due, all
               of them after {"type":"end"}; without it each sound message has exactly chunk_samples and its own pictures
     reset     {"type":"reset"} forgets the turn: sound sent before is answered with no pictures, and not drawn
+    still     the pictures are the one that was sent, but for the mouth: a client may lay that into others
     "pipeline": n in the server's answer: n sound messages may be on their way; without it one
 
 Functions here are pure. Whatever does not fit raises WireError with a sentence that says what.
@@ -41,7 +42,7 @@ MAX_PICTURE_BYTES = 10_000_000  # of the reference picture, before base64
 MAX_PICTURES = 1024  # in one answer
 SEED = 9999
 PROMPT = "A person is talking to the camera."
-EXTENSIONS = frozenset({"partial", "reset"})
+EXTENSIONS = frozenset({"partial", "reset", "still"})
 
 _SOUND, _PICTURES = b"AUDI", b"VIDX"
 _UINT32 = struct.Struct("<I")

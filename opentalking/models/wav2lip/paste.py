@@ -1,8 +1,7 @@
 """The way back: what the network painted, laid into the picture at the mouth alone, softly.
 
 Prepared once a reference picture: where the patch lies, how much of it counts at each pixel, and the picture's colour
-along the soft border. A frame then costs one resize of the crop and a mix of the patch. Chroma is mixed at its half
-size.
+along the soft border. A frame then costs one resize of the crop and a mix of the patch (patch.py).
 
     basic                  a soft rectangle: 18..82 % of the crop's width, 42..90 % of its height
     opentalking_improved   the lips, a little wider
@@ -16,7 +15,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from opentalking.models.planes import CENTRE, Planes, centred, halved
+from opentalking.models.patch import soft_patch
+from opentalking.models.planes import Planes, centred
 from opentalking.models.wav2lip.references import Reference
 from opentalking.types import Float32, UInt8
 
@@ -47,23 +47,16 @@ class MouthPaste:
     def __init__(self, reference: Reference, style: MaskStyle) -> None:
         self._box = reference.box
         mask = _mask(reference, style)
-        left, top, right, bottom = self._box
-        rows, columns = np.nonzero(mask > 1 / 512)
-        # even edges, since chroma has half of them; a crop's odd edge loses a row
-        self._x0, self._x1 = int(columns.min()) // 2 * 2, min(int(columns.max()) // 2 * 2 + 2, right // 2 * 2)
-        self._y0, self._y1 = int(rows.min()) // 2 * 2, min(int(rows.max()) // 2 * 2 + 2, bottom // 2 * 2)
-        self._x0, self._y0 = max(self._x0, -(-left // 2) * 2), max(self._y0, -(-top // 2) * 2)
-        here = np.s_[self._y0 : self._y1, self._x0 : self._x1]
-        self._weight = np.ascontiguousarray(mask[here])
-        self._weight_half = halved(self._weight)
-        border = self._weight * (1 - self._weight)
+        self._patch = soft_patch(mask, self._box)
+        left, top, right, bottom = self._patch.box
+        border = self._patch.weight * (1 - self._patch.weight)
         self._border = None if style.mode == "basic" else border / max(float(border.sum()), 1e-6)
-        self._colour = self._border_colour(centred(reference.picture[here]))
+        self._colour = self._border_colour(centred(reference.picture[top:bottom, left:right]))
 
     @property
     def rectangle(self) -> tuple[int, int, int, int]:
         """Left, top, right, bottom of what `draw` may touch, pixels, even."""
-        return self._x0, self._y0, self._x1, self._y1
+        return self._patch.box
 
     def draw(self, painted: UInt8, opacity: float, face: Planes) -> None:
         """Lay the network's picture, BGR (side, side, 3), over `face`, which shows this reference."""
@@ -72,15 +65,12 @@ class MouthPaste:
         grows = width * height > painted.shape[0] * painted.shape[1]
         how = cv2.INTER_CUBIC if grows else cv2.INTER_AREA
         crop = np.asarray(cv2.resize(painted, (width, height), interpolation=how), np.uint8)
-        yuv = centred(crop[self._y0 - top : self._y1 - top, self._x0 - left : self._x1 - left])
+        x0, y0, x1, y1 = self._patch.box
+        yuv = centred(crop[y0 - top : y1 - top, x0 - left : x1 - left])
         if self._border is not None:
             apart = self._colour - self._border_colour(yuv)
             yuv += np.clip(np.float32(_MATCH) * apart, -_MATCH_MOST, _MATCH_MOST)
-        chroma = halved(yuv[..., 1:]) + CENTRE[1:]
-        half = np.s_[self._y0 // 2 : self._y1 // 2, self._x0 // 2 : self._x1 // 2]
-        _mix(face.y[self._y0 : self._y1, self._x0 : self._x1], yuv[..., 0] + CENTRE[0], self._weight, opacity)
-        _mix(face.u[half], chroma[..., 0], self._weight_half, opacity)
-        _mix(face.v[half], chroma[..., 1], self._weight_half, opacity)
+        self._patch.lay(yuv, opacity, face)
 
     def _border_colour(self, yuv: Float32) -> Float32:
         """Mean colour along the soft border, (3,)."""
@@ -88,11 +78,6 @@ class MouthPaste:
             return np.zeros(3, np.float32)
         colour: Float32 = np.tensordot(self._border, yuv, 2)
         return colour
-
-
-def _mix(under: UInt8, over: Float32, weight: Float32, opacity: float) -> None:
-    mixed = under + (over - under) * (weight * np.float32(opacity))
-    np.copyto(under, np.clip(np.rint(mixed), 0, 255), casting="unsafe")
 
 
 def _mask(reference: Reference, style: MaskStyle) -> Float32:

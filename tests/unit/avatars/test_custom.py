@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 
 import pytest
 
-from opentalking.avatars import AvatarNotFound, find_avatar, list_avatars, list_bundles
+from opentalking.avatars import AvatarError, AvatarNotFound, find_avatar, list_avatars, list_bundles
+from opentalking.avatars.build import Order, build, consent_now
 from opentalking.avatars.bundle import PACKAGED
-from opentalking.avatars.custom import ABANDONED_S, AvatarProtected, delete_avatar, incoming, new_id
+from opentalking.avatars.custom import AvatarProtected, delete_avatar, finish_deletion, leave, leaving, new_id
 from opentalking.config import Settings
 from tests.unit.avatars.test_bundle import write_bundle
 
@@ -65,14 +64,37 @@ def test_deleting_takes_what_models_kept_and_nothing_else(tmp_path: Path, folder
     delete_avatar(settings, "ada")
     left = {str(path.relative_to(tmp_path / "cache")) for path in (tmp_path / "cache").glob("*/*")}
     assert left == set(others)
-    assert [path.name for path in folder.iterdir()] == [".incoming"]
-    assert list((folder / ".incoming").iterdir()) == []
+    assert sorted(path.name for path in folder.rglob("*")) == [".incoming", ".leaving"]
+
+
+def test_one_that_is_shown_leaves_every_list_and_stays_for_who_shows_it(
+    tmp_path: Path, folder: Path, settings: Settings
+) -> None:
+    bundle = write_bundle(folder)
+    clip = tmp_path / "cache" / "idle" / "portrait-ada-0123456789ab.i420"
+    clip.parent.mkdir(parents=True)
+    clip.touch()
+    leave(settings, "ada")
+    assert (leaving(settings), bundle.exists(), clip.exists()) == (["ada"], False, True)
+    assert "ada" not in [avatar.id for avatar in list_avatars(settings)]
+    with pytest.raises(AvatarNotFound):
+        find_avatar(settings, "ada")
+    with pytest.raises(AvatarNotFound):
+        leave(settings, "ada")
+    assert find_avatar(settings, "ada", leaving=True).path == folder / ".leaving" / "ada"
+    photo = tmp_path / "photo.jpg"
+    photo.touch()
+    with pytest.raises(AvatarError, match="already"):
+        build(Order(source=photo, folder=folder, consent=consent_now("me"), avatar_id="ada"), settings)
+    for _ in range(2):  # of two API processes the second has nothing to do
+        finish_deletion(settings, "ada")
+        assert (leaving(settings), clip.exists()) == ([], False)
 
 
 def test_a_broken_one_can_be_deleted_too(folder: Path, settings: Settings) -> None:
     write_bundle(folder, "{")
     delete_avatar(settings, "ada")
-    assert not (folder / "ada").exists()
+    assert not (folder / "ada").exists() and leaving(settings) == []
 
 
 def test_packaged_unknown_and_escaping_ids_are_refused(folder: Path, settings: Settings) -> None:
@@ -81,14 +103,3 @@ def test_packaged_unknown_and_escaping_ids_are_refused(folder: Path, settings: S
     for wanted in ("nobody", "..", "../avatars", ".incoming"):
         with pytest.raises(AvatarNotFound):
             delete_avatar(settings, wanted)
-
-
-def test_what_a_dead_process_left_is_swept_and_what_is_at_work_is_not(folder: Path) -> None:
-    old, young = folder / ".incoming" / "old", folder / ".incoming" / "young"
-    for path in (old, young):
-        path.mkdir(parents=True)
-    os.utime(old, (time.time() - ABANDONED_S - 60,) * 2)
-    with incoming(folder) as place:
-        assert place.parent == folder / ".incoming"
-        assert young.exists() and not old.exists()
-    assert not place.exists()

@@ -99,6 +99,20 @@ def test_an_unknown_avatar_fails_and_lists_the_known():
     assert "presenter" in check.message
 
 
+def test_what_made_avatars_take_is_told_and_warned_of_before_they_are_refused(tmp_path):
+    for name in ("ada", "bob"):
+        (tmp_path / "avatars" / name).mkdir(parents=True)
+        (tmp_path / "avatars" / name / "manifest.json").write_bytes(bytes(500_000))
+    own = {"OPENTALKING_RUN_DIR": str(tmp_path)}
+    told = "2 of 100, 1.0 MB of 10.0 GB"
+    assert checks.made_avatars(settings_of(**own)) == checks.Check("made avatars", "ok", told)
+    check = checks.made_avatars(settings_of(**own, OPENTALKING_MAX_CUSTOM_AVATARS="2"))
+    assert (check.level, check.message) == ("warn", "2 of 2, 1.0 MB of 10.0 GB: no more can be made")
+    assert "OPENTALKING_MAX_CUSTOM_AVATARS" in check.mend
+    check = checks.made_avatars(settings_of(**own, OPENTALKING_MAX_CUSTOM_AVATARS_BYTES="1050000"))
+    assert (check.level, check.message) == ("warn", "2 of 100, 1.0 MB of 1.1 MB: nearly full")
+
+
 def test_a_run_directory_below_a_file_fails(tmp_path):
     (tmp_path / "file").touch()
     check = checks.run_dir(settings_of(OPENTALKING_RUN_DIR=str(tmp_path / "file" / "run")))

@@ -43,5 +43,23 @@ def test_another_way_to_draw_has_another_clip(tmp_path: Path, monkeypatch: pytes
     before = clip_path(tmp_path, MirrorAdapter(), PACKAGED / "presenter")
     changed = tmp_path / "planes.py"
     changed.write_text("# drawn otherwise")
-    monkeypatch.setattr(idle_clip, "_SHARED", changed)
+    monkeypatch.setattr(idle_clip, "_SHARED", [changed])
     assert clip_path(tmp_path, MirrorAdapter(), PACKAGED / "presenter") != before
+
+
+def test_a_clip_takes_the_place_of_the_one_before_it_and_of_no_other(tmp_path: Path) -> None:
+    adapter, bundle = MirrorAdapter(), PACKAGED / "presenter"
+    path = clip_path(tmp_path, adapter, bundle)
+    path.parent.mkdir()
+    before, others = (
+        "mirror-presenter-0123456789ab.i420",
+        [
+            "wav2lip-presenter-0123456789ab.i420",
+            "mirror-presenter-2-0123456789ab.i420",
+            "mirror-presenter-2-0-0123456789ab.i420",
+        ],
+    )
+    for name in (before, *others):
+        (path.parent / name).touch()
+    prepare_avatar(tmp_path, adapter, bundle)
+    assert {found.name for found in path.parent.iterdir()} == {path.name, *others}

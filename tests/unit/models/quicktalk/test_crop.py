@@ -55,7 +55,7 @@ def test_a_face_that_is_pasted_back_unchanged_is_not_seen_and_touches_only_its_b
     assert np.percentile(difference, 99.9) <= 8 and difference.mean() < 0.1
     paste(np.ones((3, SIDE, SIDE), np.float32), crop, 1.0, out)
     rows, columns = np.nonzero(out[:512] != i420[:512])
-    x0, y0, x1, y1 = crop.box
+    x0, y0, x1, y1 = crop.patch.box
     assert x0 <= columns.min() and columns.max() < x1 and y0 <= rows.min() and rows.max() < y1
     assert np.abs(np.diff(out[:512, 256].astype(int)))[y0 - 4 : y0 + 8].max() < 30, "an edge is seen"
 

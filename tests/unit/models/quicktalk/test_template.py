@@ -49,7 +49,7 @@ def test_poses_go_to_and_fro_and_no_frame_is_shown_twice_running() -> None:
 def test_each_pose_is_spoken_on_its_own_frame(adapter: QuickTalkAdapter, filmed: Path) -> None:
     avatar = adapter.load_avatar(filmed)
     assert avatar.idle_frames == 2 * FRAMES - 2
-    assert avatar.crop(4).box[0] - avatar.crop(1).box[0] == pytest.approx(12, abs=4)
+    assert avatar.crop(4).patch.box[0] - avatar.crop(1).patch.box[0] == pytest.approx(12, abs=4)
     assert avatar.crop(FRAMES) is avatar.crop(FRAMES - 2)
     shown = np.empty((2, *i420_shape(512, 512)), np.uint8)
     for pose, out in ((0, shown[0]), (avatar.idle_frames - 1, shown[1])):

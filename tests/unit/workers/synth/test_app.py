@@ -24,6 +24,7 @@ from tests.support.late import LateDriver, pitches, tones
 from tests.support.mirror import MirrorAdapter, MirrorAvatar, pitch_distance, reading
 from tests.support.synth import SynthThread
 from tests.unit.models.portrait.speech import speak
+from workers.synth.faces import nearest_pose
 
 Serve = Callable[..., SynthThread]
 Connect = Callable[..., LateDriver]
@@ -74,7 +75,8 @@ def test_the_face_is_the_local_ones_but_for_jpeg(serve: Serve, connect: Connect,
     assert len(found) == len(mouths) == len(chunks)
     assert (driver.adapter.chunk_ms, driver.adapter.lookahead_ms) == (40, portrait.lookahead_ms)
     ours = np.empty(i420_shape(avatar.width, avatar.height), np.uint8)
-    for pose, (mouth, prediction) in enumerate(zip(mouths, found, strict=True)):
+    start = nearest_pose(portrait, avatar, (PACKAGED / "drawn" / "reference.png").read_bytes())
+    for pose, (mouth, prediction) in enumerate(zip(mouths, found, strict=True), start):
         portrait.compose_frame(stream, pose, mouth, ours)
         assert np.abs(prediction.picture.astype(int) - through_jpeg(ours)).max() <= 2
 
@@ -244,6 +246,20 @@ class Original:
             at += 4 + length
         assert at == len(answer)
         return found
+
+
+class Painter(MirrorAdapter):
+    """Says of itself that it paints the mouth alone."""
+
+    model_type = "wav2lip"
+
+
+@pytest.mark.parametrize(("adapter", "more"), [(MirrorAdapter, []), (Painter, ["still"])])
+async def test_only_what_draws_the_mouth_alone_promises_to_leave_the_rest(
+    serve: Serve, adapter: type[MirrorAdapter], more: list[str]
+) -> None:
+    async with Original(serve(adapter())) as client:
+        assert (await client.open(INIT_WITH_OURS))["extensions"] == ["partial", "reset", *more]
 
 
 async def test_a_client_of_the_original_gets_what_it_expects(serve: Serve) -> None:

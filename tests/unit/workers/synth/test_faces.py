@@ -11,7 +11,8 @@ import pytest
 
 from opentalking.avatars import AvatarError
 from opentalking.models.remote.wire import Opening
-from tests.support.mirror import MirrorAdapter
+from opentalking.types import UInt8
+from tests.support.mirror import MirrorAdapter, MirrorAvatar
 from workers.synth.faces import KEPT, Faces, picture_size
 
 
@@ -45,8 +46,8 @@ async def test_a_face_is_drawn_at_the_size_that_was_asked_for_or_at_its_own(tmp_
     faces = Faces(MirrorAdapter(), tmp_path)
     _, asked = await faces.take(Opening(ref_image=picture(), width=128, height=256))
     _, own = await faces.take(Opening(ref_image=picture(width=97, height=64)))
-    assert (asked.width, asked.height) == (128, 256)
-    assert (own.width, own.height) == (96, 64)
+    assert (asked.avatar.width, asked.avatar.height) == (128, 256)
+    assert (own.avatar.width, own.avatar.height) == (96, 64)
 
 
 @pytest.mark.parametrize(("width", "height"), [(32, 32), (4096, 4096)])
@@ -70,6 +71,17 @@ async def test_paths_of_the_clients_manifest_are_not_written(tmp_path: Path) -> 
     await Faces(MirrorAdapter(), tmp_path).take(Opening(ref_image=picture(), metadata=metadata))
     (manifest,) = manifests(tmp_path)
     assert "passwd" not in manifest and "flat" in manifest
+
+
+async def test_a_turn_begins_at_the_pose_that_is_nearest_to_the_picture(tmp_path: Path) -> None:
+    class Sliding(MirrorAdapter):
+        def idle_frame(self, avatar: MirrorAvatar, pose: int, out: UInt8) -> None:
+            out[:] = 20 + 2 * pose
+
+    faces = Faces(Sliding(), tmp_path)
+    starts = [(await faces.take(Opening(ref_image=picture(level=level))))[1].start for level in (0, 40, 90)]
+    assert starts == [0, 16, 36]  # luma 16, 50 and 93 of video
+    assert (await Faces(MirrorAdapter(), tmp_path).take(Opening(ref_image=picture())))[1].start == 0
 
 
 async def test_the_last_few_faces_that_nobody_uses_are_kept_and_those_in_use(tmp_path: Path) -> None:
