@@ -68,7 +68,8 @@ class Faces:
         }
 
     def info(self) -> dict[str, Any]:
-        """For the heartbeat."""
+        """For the heartbeat, with which avatars go that were deleted."""
+        self._forget_deleted()
         return {"models": list(self._statuses.values()), "device": self._device_name}
 
     async def start(self) -> None:
@@ -174,8 +175,7 @@ class Faces:
         return pace
 
     async def _face(self, adapter: ModelAdapter, model: str, avatar_id: str) -> Face:
-        # an avatar that was deleted took its clip with it; sessions that show it hold what they need themselves
-        self._faces = {key: face for key, face in self._faces.items() if face.clip.is_file()}
+        self._forget_deleted()
         key = (model, avatar_id)
         if key not in self._faces:
             path = find_avatar(self._config, avatar_id, leaving=True).path
@@ -184,6 +184,10 @@ class Faces:
             adapter.use_idle_clip(avatar, map_clip(clip, avatar.width, avatar.height))
             self._faces[key] = Face(adapter, avatar, clip)
         return self._faces[key]
+
+    def _forget_deleted(self) -> None:
+        """An avatar that was deleted took its clip with it; sessions that show it hold what they need themselves."""
+        self._faces = {key: face for key, face in self._faces.items() if face.clip.is_file()}
 
     async def _idle_clip(self, adapter: ModelAdapter, avatar: AvatarState, bundle: Path) -> Path:
         """Render the idle loop to a file, unless it is there; frame by frame, so that nobody's speech waits for it."""

@@ -51,8 +51,9 @@ class VideoStream:
         self._encoder.set_bitrate(bitrate)
 
     def close(self) -> None:
-        """Free the encoder."""
+        """Free the encoder, and let go of the face."""
         self._encoder.close()
+        self._face = None
 
     def needs_encoder(self, picture: Picture) -> bool:
         """Whether `encode` will compute for a millisecond or only look up."""
