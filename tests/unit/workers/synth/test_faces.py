@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from opentalking.avatars import AvatarError
 from opentalking.models.remote.wire import Opening
 from opentalking.types import UInt8
 from tests.support.mirror import MirrorAdapter, MirrorAvatar
-from workers.synth.faces import KEPT, Faces, picture_size
+from workers.synth.faces import KEPT, Faces, decoded
 
 
 def picture(kind: str = ".png", level: int = 90, width: int = 96, height: int = 64) -> bytes:
@@ -25,21 +26,52 @@ def manifests(folder: Path) -> list[str]:
     return [path.read_text() for path in folder.glob("*/manifest.json")]
 
 
-@pytest.mark.parametrize(("kind", "name"), [(".png", "png"), (".jpg", "jpg")])
-def test_the_header_tells_what_and_how_large_it_is(kind: str, name: str) -> None:
-    assert picture_size(picture(kind, width=96, height=64)) == (name, 96, 64)
+def larger(png: bytes, side: int) -> bytes:
+    """The same file, which says that it is of another size."""
+    header = png[12:16] + struct.pack(">II", side, side) + png[24:29]
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
 
 
-def test_a_bomb_is_refused_before_it_is_decoded() -> None:
-    bomb = picture()[:16] + struct.pack(">II", 60_000, 60_000) + picture()[24:]
-    with pytest.raises(AvatarError, match="60000x60000 pixels; up to 16 megapixels are taken"):
-        picture_size(bomb)
+def two_sizes(width: int, height: int) -> bytes:
+    """A JPEG of that size with a second frame header, of 512x512, in a comment, where a careless reader of its segments
+    lands: a fill byte before the first marker shifts what it takes for a length."""
+    jpeg = picture(".jpg", width=width, height=height)
+    jfif, rest = jpeg[2:20], jpeg[20:]
+    assert jfif[:4] == b"\xff\xe0\x00\x10"
+    head = jpeg[:2] + b"\xff" + jfif
+    fake = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", 512, 512) + b"\x03" + bytes(20)
+    comment = bytes(2 + 2 + 0xE000 - len(head) - 4) + fake
+    return head + b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment + rest
 
 
-@pytest.mark.parametrize("raw", [b"", b"GIF89a", b"\xff\xd8\xff", b"\xff\xd8" + bytes(40)])
+@pytest.mark.parametrize("kind", [".png", ".jpg"])
+def test_a_picture_is_decoded(kind: str) -> None:
+    found = decoded(picture(kind, level=90, width=96, height=64))
+    assert found.shape == (64, 96, 3) and abs(int(found[30, 40, 1]) - 90) < 3
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [larger(picture(), 60_000), larger(picture(), 5000), two_sizes(5000, 4000)],
+    ids=["png", "smaller png", "jpeg that says two sizes"],
+)
+async def test_a_bomb_is_refused_before_it_is_decoded_and_leaves_nothing(tmp_path: Path, bomb: bytes) -> None:
+    with pytest.raises(AvatarError, match="the reference picture: the picture has more than 16 megapixels"):
+        await Faces(MirrorAdapter(), tmp_path).take(Opening(ref_image=bomb))
+    assert manifests(tmp_path) == []
+
+
+async def test_the_size_that_counts_is_the_one_that_is_decoded_and_only_pixels_are_kept(tmp_path: Path) -> None:
+    key, face = await Faces(MirrorAdapter(), tmp_path).take(Opening(ref_image=two_sizes(300, 200)))
+    assert (face.avatar.width, face.avatar.height) == (300, 200)
+    assert [path.name for path in (tmp_path / key).glob("reference.*")] == ["reference.png"]
+    assert bytes(1000) not in (tmp_path / key / "reference.png").read_bytes()  # nor what was in the comment
+
+
+@pytest.mark.parametrize("raw", [b"", b"GIF89a", b"\xff\xd8\xff", b"\xff\xd8" + bytes(40), picture()[:-30]])
 def test_what_is_no_picture_is_refused(raw: bytes) -> None:
-    with pytest.raises(AvatarError, match=r"neither PNG nor JPEG|a damaged JPEG"):
-        picture_size(raw)
+    with pytest.raises(AvatarError, match=r"neither PNG nor JPEG|this is not a picture|is damaged"):
+        decoded(raw)
 
 
 async def test_a_face_is_drawn_at_the_size_that_was_asked_for_or_at_its_own(tmp_path: Path) -> None:
