@@ -57,7 +57,7 @@ async def _serve(config: Settings, folder: Path) -> None:
     try:
         await device.run(device.adapter.load_model, choose_device(config.torch_device))
         await _measure(device, config)
-        server = SynthServer(device, Faces(device.adapter, folder / "faces"), config)
+        server = SynthServer(device, Faces(device.adapter, folder / "faces", config), config)
         runner = web.AppRunner(server.app(), shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, config.synth_host, config.synth_port).start()

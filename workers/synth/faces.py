@@ -19,6 +19,8 @@ import numpy as np
 from opentalking.avatars import AvatarError
 from opentalking.avatars.picture import decode_picture, write_png
 from opentalking.avatars.quality import PictureRefused
+from opentalking.avatars.storage import drop_caches
+from opentalking.config import Settings
 from opentalking.models.adapter import AvatarState, ModelAdapter
 from opentalking.models.planes import covering
 from opentalking.models.remote.adapter import TOLD_METADATA
@@ -43,11 +45,12 @@ class Face:
 
 
 class Faces:
-    """`take` and `leave` a face; `folder` is ours alone."""
+    """`take` and `leave` a face; `folder` is ours alone; what the adapter keeps of faces is in the settings' cache."""
 
-    def __init__(self, adapter: ModelAdapter, folder: Path) -> None:
+    def __init__(self, adapter: ModelAdapter, folder: Path, config: Settings) -> None:
         self._adapter = adapter
         self._folder = folder
+        self._config = config
         self._prepared: OrderedDict[str, Face] = OrderedDict()  # the one that was used last at the end
         self._users: dict[str, int] = {}
         self._preparing = asyncio.Lock()
@@ -69,7 +72,12 @@ class Faces:
         for old in unused[: max(0, len(unused) - KEPT)]:
             del self._prepared[old]
             self._users.pop(old, None)
-            shutil.rmtree(self._folder / old, ignore_errors=True)
+            self._remove(old)
+
+    def _remove(self, key: str) -> None:
+        """Nothing of the picture stays, nor of what the model made of it."""
+        shutil.rmtree(self._folder / key, ignore_errors=True)
+        drop_caches(self._config, key)
 
     def _prepare(self, key: str, opening: Opening) -> Face:
         picture = decoded(opening.ref_image)
@@ -95,7 +103,7 @@ class Faces:
             avatar = self._adapter.load_avatar(bundle)
             return Face(avatar, nearest_pose(self._adapter, avatar, picture))
         except BaseException as error:
-            shutil.rmtree(bundle, ignore_errors=True)
+            self._remove(key)
             if isinstance(error, AvatarError):  # it speaks of a folder that the client knows nothing of
                 raise AvatarError(str(error).replace(f"{key}/", "")) from None
             raise
