@@ -55,6 +55,7 @@ class Faces:
         self._adapters: dict[str, ModelAdapter] = {}
         self._away: dict[str, ModelAdapter] = {}  # made, and not loaded yet: their servers are looked for again
         self._faces: dict[tuple[str, str], Face] = {}
+        self._paces: dict[str, Pace] = {}
         self._loading: dict[str, asyncio.Lock] = {}
         self._statuses: dict[str, dict[str, Any]] = {
             name: {
@@ -167,11 +168,12 @@ class Faces:
         await asyncio.to_thread(adapter.warmup, face.avatar)
         pace: Pace = await asyncio.to_thread(measure_pace, adapter, face.avatar)
         if not pace.holds:
-            self._faces.pop((name, self._config.default_avatar))
+            self._faces.pop((name, self._config.default_avatar), None)
             raise ModelError(
                 f"it takes {pace.frame_ms:.0f} ms a frame on {self._device_name}, and a frame lasts {FRAME_MS}",
                 reason="too_slow",
             )
+        self._paces[name] = pace
         return pace
 
     async def _face(self, adapter: ModelAdapter, model: str, avatar_id: str) -> Face:
@@ -180,10 +182,24 @@ class Faces:
         if key not in self._faces:
             path = find_avatar(self._config, avatar_id, leaving=True).path
             avatar = await asyncio.to_thread(adapter.load_avatar, path)
+            self._require_pace(model, avatar)
             clip = await self._idle_clip(adapter, avatar, path)
             adapter.use_idle_clip(avatar, map_clip(clip, avatar.width, avatar.height))
             self._faces[key] = Face(adapter, avatar, clip)
         return self._faces[key]
+
+    def _require_pace(self, model: str, avatar: AvatarState) -> None:
+        """Raise ModelError if the avatar is so large that its frames come late, by what was measured of a smaller one.
+
+        A session that comes back after a crash is opened before anything is measured."""
+        pace = self._paces.get(model)
+        if pace is not None and not pace.holds_at(avatar.width, avatar.height):
+            frame_ms = pace.frame_ms_at(avatar.width, avatar.height)
+            raise ModelError(
+                f"{avatar.width}x{avatar.height} pixels take {model} {frame_ms:.0f} ms a frame on {self._device_name}, "
+                f"and a frame lasts {FRAME_MS}",
+                reason="too_slow",
+            )
 
     def _forget_deleted(self) -> None:
         """An avatar that was deleted took its clip with it; sessions that show it hold what they need themselves."""

@@ -38,20 +38,32 @@ class Pace:
     frame_ms: float
     batched_ms: float  # a frame of a full batch; `frame_ms` for a model that does not batch
     sessions: int
+    drawing_ms: float  # of `frame_ms`, what grows with the picture
+    pixels: int  # of the picture that was measured
 
     @property
     def holds(self) -> bool:
         return self.frame_ms <= FRAME_MS
 
+    def frame_ms_at(self, width: int, height: int) -> float:
+        """What a frame of that size takes, by its pixels."""
+        return self.frame_ms + self.drawing_ms * (width * height / self.pixels - 1)
+
+    def holds_at(self, width: int, height: int) -> bool:
+        """Whether frames of that size are drawn in time. What is no larger than what was measured is not asked."""
+        return width * height <= self.pixels or self.frame_ms_at(width, height) <= FRAME_MS
+
 
 def measure_pace(adapter: ModelAdapter, avatar: AvatarState) -> Pace:
     """Draw a few spoken frames: alone, and for a model that batches, as many streams as it takes together."""
-    alone = _least_ms(adapter, avatar, 1)
+    alone, drawing = _least_ms(adapter, avatar, 1)
+    pixels = avatar.width * avatar.height
     if alone > FRAME_MS or not isinstance(adapter, BatchingAdapter) or adapter.max_batch == 1:
-        return Pace(alone, alone, int(_SHARE * FRAME_MS / alone))
+        return Pace(alone, alone, int(_SHARE * FRAME_MS / alone), drawing, pixels)
     size = adapter.max_batch
-    together = _least_ms(adapter, avatar, size)
-    return Pace(alone, together / size, sessions_within(_SHARE * FRAME_MS, alone, together, size))
+    together, _ = _least_ms(adapter, avatar, size)
+    sessions = sessions_within(_SHARE * FRAME_MS, alone, together, size)
+    return Pace(alone, together / size, sessions, drawing, pixels)
 
 
 def sessions_within(budget_ms: float, alone_ms: float, together_ms: float, size: int) -> int:
@@ -71,17 +83,19 @@ def _within_line(budget_ms: float, alone_ms: float, together_ms: float, size: in
     return min(size, 1 + int((budget_ms - alone_ms) / each))
 
 
-def _least_ms(adapter: ModelAdapter, avatar: AvatarState, count: int) -> float:
-    """The least that a frame of each of `count` streams took together, ms. Raises ModelError if none is drawn."""
+def _least_ms(adapter: ModelAdapter, avatar: AvatarState, count: int) -> tuple[float, float]:
+    """The least that a frame of each of `count` streams took together, and what of it was drawing; ms.
+
+    Raises ModelError if none is drawn."""
     streams = [adapter.open_stream(avatar) for _ in range(count)]
-    passes, since, measured_s, pose = list[_Pass](), _Pass(0, 0, 0.0), 0.0, 0
+    passes, since, measured_s, pose = list[_Pass](), _Pass(), 0.0, 0
     chunks = voice(_PASSES * (1 + (adapter.chunk_ms + adapter.lookahead_ms) // FRAME_MS))
     for chunk in chunks:
         since = since.and_then(_pass(adapter, streams, chunk, avatar, pose))
         if since.frames:
             pose += since.frames // count
             passes.append(since)
-            measured_s, since = measured_s + since.seconds, _Pass(0, 0, 0.0)
+            measured_s, since = measured_s + since.seconds, _Pass()
         if len(passes) > 1 and measured_s - passes[0].seconds > _ENOUGH_S:
             break
     for stream in streams:
@@ -90,19 +104,23 @@ def _least_ms(adapter: ModelAdapter, avatar: AvatarState, count: int) -> float:
     if not warm:
         raise ModelError(f"the model {adapter.model_type} drew no frame of what it was given")
     spoken = [one for one in warm if one.moved == one.frames] or warm  # or of one that vowels do not move
-    return min(one.seconds * 1000 * count / one.frames for one in spoken)
+    least = min(spoken, key=lambda one: one.seconds / one.frames)
+    frame_ms = 1000 * count / least.frames
+    return least.seconds * frame_ms, least.drawing * frame_ms
 
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """`frames` of all streams together, drawn in `seconds`; of these so many `moved`: were not the idle picture."""
+    """`frames` of all streams together, in `seconds`, `drawing` among them; `moved`: were not the idle picture."""
 
-    frames: int
-    moved: int
-    seconds: float
+    frames: int = 0
+    moved: int = 0
+    seconds: float = 0.0
+    drawing: float = 0.0  # seconds
 
     def and_then(self, other: _Pass) -> _Pass:
-        return _Pass(self.frames + other.frames, self.moved + other.moved, self.seconds + other.seconds)
+        frames, moved = self.frames + other.frames, self.moved + other.moved
+        return _Pass(frames, moved, self.seconds + other.seconds, self.drawing + other.drawing)
 
 
 def _pass(adapter: ModelAdapter, streams: Sequence[Any], chunk: AudioChunk, avatar: AvatarState, pose: int) -> _Pass:
@@ -115,16 +133,16 @@ def _pass(adapter: ModelAdapter, streams: Sequence[Any], chunk: AudioChunk, avat
         found = adapter.infer_batch(work)
     else:
         found = [adapter.infer(features, stream) for features, stream in work]
-    seconds, moved = time.perf_counter() - began, 0
+    heard, drawing, moved = time.perf_counter() - began, 0.0, 0
     for stream, predictions in zip(streams, found, strict=True):
         for number, prediction in enumerate(predictions):
             at = (pose + number) % avatar.idle_frames
             began = time.perf_counter()
             adapter.compose_frame(stream, at, prediction, out)
-            seconds += time.perf_counter() - began
+            drawing += time.perf_counter() - began
             adapter.idle_frame(avatar, at, idle)
             moved += not np.array_equal(out, idle)
-    return _Pass(sum(map(len, found)), moved, seconds)
+    return _Pass(sum(map(len, found)), moved, heard + drawing, drawing)
 
 
 def voice(chunks: int) -> list[AudioChunk]:

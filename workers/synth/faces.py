@@ -22,11 +22,12 @@ from opentalking.avatars.quality import PictureRefused
 from opentalking.avatars.storage import drop_caches
 from opentalking.config import Settings
 from opentalking.models.adapter import AvatarState, ModelAdapter
+from opentalking.models.pace import Pace
 from opentalking.models.planes import covering
 from opentalking.models.remote.adapter import TOLD_METADATA
 from opentalking.models.remote.pictures import to_i420
 from opentalking.models.remote.wire import Opening
-from opentalking.types import FPS, MODEL_RATE, UInt8, i420_shape
+from opentalking.types import FPS, FRAME_MS, MODEL_RATE, UInt8, i420_shape
 
 KEPT = 4  # faces that nobody uses at the moment
 MOST_PIXELS = 16_000_000  # of a picture that is sent; decoded it takes 48 MB
@@ -45,12 +46,15 @@ class Face:
 
 
 class Faces:
-    """`take` and `leave` a face; `folder` is ours alone; what the adapter keeps of faces is in the settings' cache."""
+    """`take` and `leave` a face; `folder` is ours alone; what the adapter keeps of faces is in the settings' cache.
 
-    def __init__(self, adapter: ModelAdapter, folder: Path, config: Settings) -> None:
+    `pace` is what a frame takes here; None if that is not known, and then every size is drawn."""
+
+    def __init__(self, adapter: ModelAdapter, folder: Path, config: Settings, pace: Pace | None = None) -> None:
         self._adapter = adapter
         self._folder = folder
         self._config = config
+        self._pace = pace
         self._prepared: OrderedDict[str, Face] = OrderedDict()  # the one that was used last at the end
         self._users: dict[str, int] = {}
         self._preparing = asyncio.Lock()
@@ -85,6 +89,11 @@ class Faces:
         drawn = ((opening.width or width) & ~1, (opening.height or height) & ~1)
         if min(*drawn) < SMALLEST_SIDE or drawn[0] * drawn[1] > MOST_DRAWN_PIXELS:
             raise AvatarError(f"pictures of {drawn[0]}x{drawn[1]} are not drawn: 64 a side to 2048x2048 are")
+        if self._pace is not None and not self._pace.holds_at(*drawn):  # nor could others speak meanwhile
+            took = f"{self._pace.frame_ms_at(*drawn):.0f} ms"
+            raise AvatarError(
+                f"pictures of {drawn[0]}x{drawn[1]} take {took} each here, and a frame lasts {FRAME_MS}: ask for less"
+            )
         bundle = self._folder / key
         bundle.mkdir(parents=True, exist_ok=True)
         manifest = {

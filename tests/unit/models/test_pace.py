@@ -13,7 +13,7 @@ import pytest
 
 from opentalking.avatars.bundle import PACKAGED
 from opentalking.models.adapter import AvatarState, BatchingAdapter, ModelAdapter, ModelError
-from opentalking.models.pace import measure_pace, sessions_within, voice
+from opentalking.models.pace import Pace, measure_pace, sessions_within, voice
 from opentalking.models.portrait.adapter import PortraitAdapter
 from opentalking.types import MODEL_RATE, MODEL_SAMPLES, AudioChunk, Int16, UInt8, i420_shape
 from tests.support.mirror import MirrorAdapter, MirrorAvatar
@@ -185,6 +185,27 @@ def test_the_voice_is_as_long_and_as_loud_as_speech_and_the_same_each_time() -> 
     assert [len(chunk.data) for chunk in chunks] == [MODEL_SAMPLES] * 30
     assert all(6_000 < np.abs(chunk.data.astype(int)).max() <= 12_000 for chunk in chunks)
     assert all(np.array_equal(one.data, other.data) for one, other in zip(chunks, voice(30), strict=True))
+
+
+class Drawing(Slow):
+    """Takes `frame_ms` to hear and 5 ns a pixel to draw."""
+
+    def compose_frame(self, stream: MirrorAvatar, pose: int, prediction: Any, out: UInt8) -> None:
+        self.clock.now += stream.width * stream.height * 5e-9
+        super().compose_frame(stream, pose, prediction, out)
+
+
+def test_what_a_larger_picture_takes_follows_from_what_drawing_took(clock: Clock) -> None:
+    adapter = Drawing(clock, frame_ms=5.0)
+    small, large = MirrorAvatar(512, 512), MirrorAvatar(2048, 1024)
+    pace = measure_pace(adapter, small)
+    assert round(pace.frame_ms_at(large.width, large.height), 6) == round(measure_pace(adapter, large).frame_ms, 6)
+    assert (pace.holds_at(2048, 2048), pace.holds_at(4096, 4096), pace.holds_at(64, 64)) == (True, False, True)
+
+
+def test_what_is_no_larger_than_what_was_measured_is_not_doubted() -> None:
+    pace = Pace(frame_ms=41.0, batched_ms=41.0, sessions=1, drawing_ms=41.0, pixels=512 * 512)
+    assert (pace.holds_at(512, 512), pace.holds_at(514, 512)) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,11 @@ import pytest
 from aiohttp import web
 
 import workers.faces
+from opentalking.avatars.bundle import PACKAGED
 from opentalking.config import Settings, settings
 from opentalking.models.adapter import ModelError
+from opentalking.types import UInt8
+from tests.support.mirror import MirrorAdapter, MirrorAvatar
 from tests.support.node import free_port
 from tests.support.threaded_server import ThreadedServer
 from workers.faces import Faces
@@ -143,3 +149,39 @@ async def test_a_server_that_nobody_answers_at_is_looked_for_again(faces: Callab
     made = faces(["mirror", "musetalk"], omnirt_endpoint=f"http://127.0.0.1:{free_port()}")
     await made.load_all()
     assert status_of(made, "musetalk")["reason"] == "omnirt_unavailable"
+
+
+SLOW_TO_DRAW = "mirror=tests.unit.workers.test_faces:SlowToDraw"
+
+
+class SlowToDraw(MirrorAdapter):
+    """Takes a second for sixteen million pixels."""
+
+    def compose_frame(self, stream: MirrorAvatar, pose: int, prediction: tuple[int, int, int], out: UInt8) -> None:
+        time.sleep(stream.width * stream.height / 16e6)
+        super().compose_frame(stream, pose, prediction, out)
+
+
+def bundle(folder: Path, side: int) -> None:
+    """The presenter at another size, as avatar "large"."""
+    shutil.copytree(PACKAGED / "presenter", folder / "large")
+    manifest = json.loads((folder / "large" / "manifest.json").read_text())
+    (folder / "large" / "manifest.json").write_text(
+        json.dumps({**manifest, "id": "large", "width": side, "height": side})
+    )
+
+
+async def test_an_avatar_that_is_too_large_to_be_drawn_in_time_is_refused_with_the_figures(
+    faces: Callable[..., Faces], tmp_path: Path
+) -> None:
+    bundle(tmp_path / "avatars", 1024)
+    settings = {"model_plugins": SLOW_TO_DRAW, "custom_avatars_dir": str(tmp_path / "avatars")}
+    back = faces(["mirror"], **settings)
+    await back.get("mirror", "large")  # by a session that a crash has left: before anything is measured
+    made = faces(["mirror"], **settings)
+    await made.start()
+    await made.load_all()
+    with pytest.raises(ModelError, match=r"1024x1024 pixels take mirror \d+ ms a frame on cpu, and a frame lasts 40"):
+        await made.get("mirror", "large")
+    assert status_of(made, "mirror")["connected"]
+    assert (await made.get("mirror", "presenter")).avatar.width == 512

@@ -13,6 +13,7 @@ import pytest
 from opentalking.avatars import AvatarError
 from opentalking.config import Settings
 from opentalking.models.adapter import ModelAdapter
+from opentalking.models.pace import Pace
 from opentalking.models.portrait.adapter import PortraitAdapter
 from opentalking.models.remote.wire import Opening
 from opentalking.types import UInt8
@@ -94,6 +95,14 @@ async def test_a_face_is_drawn_at_the_size_that_was_asked_for_or_at_its_own(tmp_
 async def test_sizes_that_are_not_drawn_are_refused(tmp_path: Path, width: int, height: int) -> None:
     with pytest.raises(AvatarError, match=f"pictures of {width}x{height} are not drawn"):
         await faces_of(MirrorAdapter(), tmp_path).take(Opening(ref_image=picture(), width=width, height=height))
+
+
+async def test_sizes_that_come_late_on_this_machine_are_refused_with_the_figures(tmp_path: Path) -> None:
+    pace = Pace(frame_ms=4.0, batched_ms=4.0, sessions=9, drawing_ms=3.0, pixels=512 * 512)
+    faces = Faces(MirrorAdapter(), tmp_path, Settings(run_dir=str(tmp_path)), pace)
+    await faces.take(Opening(ref_image=picture(), width=1024, height=1024))
+    with pytest.raises(AvatarError, match="pictures of 2048x2048 take 49 ms each here, and a frame lasts 40"):
+        await faces.take(Opening(ref_image=picture(), width=2048, height=2048))
 
 
 async def test_a_refused_picture_leaves_nothing_and_names_no_folder_of_ours(tmp_path: Path) -> None:
