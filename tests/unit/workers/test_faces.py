@@ -145,6 +145,23 @@ async def test_a_default_model_that_is_not_configured_is_a_mistake_to_be_told(fa
         await faces(["mirror", "musetalk"], default_model="musetalk").load_all()
 
 
+@pytest.mark.parametrize(
+    "answer", ["<html>log in</html>", "", "[" * 100_000, "\\ud800", '{"models": [{"id": ["x"]}]}', "[1, null]"]
+)
+async def test_a_list_that_is_none_is_asked_for_again_until_it_is_one(
+    faces: Callable[..., Faces], server: ListServer, answer: str
+) -> None:
+    made = faces(["mirror", "musetalk"], omnirt_endpoint=f"http://{server.address}")
+    server.body = answer
+    await made.load_all()
+    status = status_of(made, "musetalk")
+    if not status["connected"]:  # a list in a shape that is not known is no reason to do without
+        assert status["reason"] == "omnirt_unavailable"
+        server.body = '{"models": ["musetalk"]}'
+        await looks_again(made, lambda: bool(status_of(made, "musetalk")["connected"]))
+    assert status_of(made, "musetalk")["connected"]
+
+
 async def test_a_server_that_nobody_answers_at_is_looked_for_again(faces: Callable[..., Faces]) -> None:
     made = faces(["mirror", "musetalk"], omnirt_endpoint=f"http://127.0.0.1:{free_port()}")
     await made.load_all()
