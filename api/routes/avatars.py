@@ -224,7 +224,14 @@ ROUTES = (
         form=Form(AvatarForm, "image", instead="video"),
         errors=(400, 403, 404, 413, 415, 422, 500, 503, 504, 507),
     ),
-    Route("DELETE", "/avatars/{avatar_id}", delete, "Remove an avatar that was made", AvatarGone, errors=(403, 404)),
+    Route(
+        "DELETE",
+        "/avatars/{avatar_id}",
+        delete,
+        "Remove an avatar that was made; sessions that show it go on to their end",
+        AvatarGone,
+        errors=(403, 404),
+    ),
     Route(
         "POST",
         "/avatars/{avatar_id}/prewarm",

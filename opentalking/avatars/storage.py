@@ -53,7 +53,9 @@ def require_room(settings: Settings, adding: Path | None = None) -> None:
     use, most = use_of(settings), settings.max_custom_avatars
     if use.avatars >= most:
         setting = env_name("max_custom_avatars")
-        raise AvatarsFull(f"people have made {use.avatars} avatars and may make {most} ({setting}); delete one first")
+        if most == 0:
+            raise AvatarsFull(f"nobody may make avatars here ({setting}=0)")
+        raise AvatarsFull(f"{use.avatars} of {most} avatars that may be made are there ({setting}); delete one first")
     size, most = 0, settings.max_custom_avatars_bytes
     if adding is not None:
         size = _size(adding) + sum(_size(path) for path in _caches(settings) if adding.name in _owners(path))

@@ -227,7 +227,7 @@ async def test_no_more_avatars_are_made_than_there_may_be(api: Api, run_dir: Pat
     before = left(run_dir)
     status, told = await upload(api, form(photo))
     assert (status, told["code"]) == (507, "avatars_full")
-    assert told["detail"].startswith("people have made 1 avatars and may make 1 (OPENTALKING_MAX_CUSTOM_AVATARS)")
+    assert told["detail"].startswith("1 of 1 avatars that may be made are there (OPENTALKING_MAX_CUSTOM_AVATARS)")
     status, told = await upload(api, form(photo), Accept="text/event-stream")
     assert (status, told["code"]) == (507, "avatars_full")
     assert left(run_dir) == before

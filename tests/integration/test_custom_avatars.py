@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests import portraits
 from tests.integration.crashing import speaks_again, worker_of
@@ -58,3 +60,24 @@ async def test_a_session_whose_avatar_is_deleted_survives_its_workers_and_its_fi
         await user.call("DELETE", "")
         await eventually(lambda: not clip.exists(), "the clip goes when the session has ended")
         await eventually(lambda: not ghosts_of(pair), "no process maps it any more")
+
+
+async def test_an_upload_that_the_api_was_killed_over_leaves_a_whole_avatar_or_nothing(pair: Node) -> None:
+    place, api = pair.run_dir / "avatars" / ".incoming", pair.processes()["api"]
+    before = kept(pair)
+    async with Client(pair.base) as user:
+        uploading = asyncio.create_task(made(user, pair.base))
+        await eventually(lambda: any(place.glob("*/custom-*/reference.png")), "the avatar grows")
+        api.kill()
+        with pytest.raises(aiohttp.ClientError):
+            await uploading
+    await eventually(lambda: not any(place.iterdir()), "nothing half-made is left")
+    await eventually(lambda: pair.processes().get("api", api) != api, "supervisord has the API back")
+    whole = {path.parent.name for path in place.parent.glob("custom-*/manifest.json")}
+    assert {path.name for path in place.parent.glob("custom-*")} == whole
+    assert [name for name in kept(pair) - before if not any(avatar_id in name for avatar_id in whole)] == []
+
+
+def kept(node: Node) -> set[str]:
+    """What is in the cache of avatars that were made."""
+    return {path.name for path in (node.run_dir / "cache").glob("*/*custom-ada-*")}

@@ -63,8 +63,10 @@ def test_another_is_refused_with_the_figures(tmp_path: Path, folder: Path) -> No
     with pytest.raises(AvatarsFull) as refused:
         require_room(Settings(run_dir=str(tmp_path), max_custom_avatars=1))
     assert str(refused.value) == (
-        "people have made 1 avatars and may make 1 (OPENTALKING_MAX_CUSTOM_AVATARS); delete one first"
+        "1 of 1 avatars that may be made are there (OPENTALKING_MAX_CUSTOM_AVATARS); delete one first"
     )
+    with pytest.raises(AvatarsFull, match=r"nobody may make avatars here \(OPENTALKING_MAX_CUSTOM_AVATARS=0\)"):
+        require_room(Settings(run_dir=str(tmp_path), max_custom_avatars=0))
     with pytest.raises(AvatarsFull) as refused:
         require_room(Settings(run_dir=str(tmp_path), max_custom_avatars_bytes=7_000_000))
     assert str(refused.value) == (
