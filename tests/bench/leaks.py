@@ -1,8 +1,9 @@
 """`python -m tests.bench.leaks [--connects 1000]`: clients that come and go, well and badly, and what they leave.
 
 A node of one worker each is visited by four clients at a time, in rounds. Visits are dealt from DECK (shuffled,
-seeded). After every round all sessions are over; then each process's memory, descriptors, threads and tasks are written
-down, with the node's shared memory and keys in Redis. The first round is the warm-up that the others are compared with.
+seeded), and one of each round makes an avatar and deletes it. After every round all sessions are over; then each
+process's memory, descriptors, threads and tasks are written down, with the node's shared memory and keys in Redis. The
+first round is the warm-up that the others are compared with.
 """
 
 from __future__ import annotations
@@ -115,8 +116,7 @@ async def own_avatar(client: LightClient) -> None:
 
 LEFT_TO_THEMSELVES = (gone, frozen, closed_without_a_delete, never_followed_up)  # the server has to notice
 DECK: tuple[Visit, ...] = (
-    *(polite,) * 5,
-    own_avatar,
+    *(polite,) * 6,
     *(deleted_mid_speech,) * 3,
     *(reloaded_mid_speech,) * 3,
     *(closed_without_a_delete,) * 2,
@@ -152,7 +152,7 @@ async def visit_in_rounds(node: Node, rounds: int, visits: int, seed: int = 1) -
 
 async def _round(node: Node, visits: int) -> int:
     """Returns the number of offers that were made."""
-    deck = [DECK[n % len(DECK)] for n in range(visits)]
+    deck = [DECK[n % len(DECK)] for n in range(visits - 1)] + [own_avatar]
     random.shuffle(deck)
     deck.sort(key=lambda visit: visit not in (gone, frozen))  # missed after 30 s only, so they come first
     places = asyncio.Semaphore(AT_ONCE)
