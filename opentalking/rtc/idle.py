@@ -64,7 +64,7 @@ def encode_loop(clip: UInt8, codec: Codec, bitrate: int) -> EncodedLoop:
     return EncodedLoop(tuple(encoder.encode(frame, pose % ENTRY_FRAMES == 0)[0] for pose, frame in enumerate(clip)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Face:
     """An avatar as it is shown: `clip` is its idle loop, uint8 (frames, height*3//2, width); `loop_of` gives the loop's
     encoding, or None while there is none. Two faces are the same only if they are one object."""
