@@ -53,7 +53,9 @@ class Faces:
         self._on_device = on_device
         self._device_name = ""
         self._adapters: dict[str, ModelAdapter] = {}
+        self._away: dict[str, ModelAdapter] = {}  # made, and not loaded yet: their servers are looked for again
         self._faces: dict[tuple[str, str], Face] = {}
+        self._paces: dict[str, Pace] = {}
         self._loading: dict[str, asyncio.Lock] = {}
         self._statuses: dict[str, dict[str, Any]] = {
             name: {
@@ -67,7 +69,8 @@ class Faces:
         }
 
     def info(self) -> dict[str, Any]:
-        """For the heartbeat."""
+        """For the heartbeat, with which avatars go that were deleted."""
+        self._forget_deleted()
         return {"models": list(self._statuses.values()), "device": self._device_name}
 
     async def start(self) -> None:
@@ -75,13 +78,16 @@ class Faces:
         self._device_name = await asyncio.to_thread(choose_device, self._config.torch_device)
 
     async def load_all(self) -> None:
-        """Load and measure every model, that of the default avatar first. Raises ModelError if that one cannot be."""
+        """Load and measure every model, that of the default avatar first.
+
+        Raises ModelError if that one cannot be; not if it runs elsewhere and is away: others are drawn meanwhile."""
         default = find_avatar(self._config, self._config.default_avatar)
         first = self._config.default_model or default.manifest.model_type
         for name in sorted(self._statuses, key=lambda name: name != first):
             await self._offer(name)
-            if name == first and not self._statuses[name]["connected"]:
-                raise ModelError(self._statuses[name]["detail"])
+            status = self._statuses[name]
+            if name == first and not (status["connected"] or _is_away(status)):
+                raise ModelError(status["detail"])
         if first not in self._statuses:
             raise ModelError(f"no model {first!r}; known: {', '.join(self._statuses)}")
 
@@ -90,7 +96,7 @@ class Faces:
         while True:
             await asyncio.sleep(LOOK_AGAIN_S)
             for name, status in self._statuses.items():
-                if status["reason"].endswith("_unavailable"):
+                if _is_away(status):
                     await self._offer(name)
 
     def lost(self, adapter: ModelAdapter, error: ModelError) -> None:
@@ -140,8 +146,11 @@ class Faces:
         return {}
 
     async def _load(self, name: str) -> ModelAdapter:
-        adapter = create_adapter(name, self._config)
+        adapter = self._away.get(name) or create_adapter(name, self._config)
+        if isinstance(adapter, LateAdapter):  # it has a thread of its own: one for all its attempts
+            self._away[name] = adapter
         await asyncio.to_thread(adapter.load_model, self._device_name)
+        self._away.pop(name, None)
         self._adapters[name] = adapter
         return adapter
 
@@ -159,24 +168,42 @@ class Faces:
         await asyncio.to_thread(adapter.warmup, face.avatar)
         pace: Pace = await asyncio.to_thread(measure_pace, adapter, face.avatar)
         if not pace.holds:
-            self._faces.pop((name, self._config.default_avatar))
+            self._faces.pop((name, self._config.default_avatar), None)
             raise ModelError(
                 f"it takes {pace.frame_ms:.0f} ms a frame on {self._device_name}, and a frame lasts {FRAME_MS}",
                 reason="too_slow",
             )
+        self._paces[name] = pace
         return pace
 
     async def _face(self, adapter: ModelAdapter, model: str, avatar_id: str) -> Face:
-        # an avatar that was deleted took its clip with it; sessions that show it hold what they need themselves
-        self._faces = {key: face for key, face in self._faces.items() if face.clip.is_file()}
+        self._forget_deleted()
         key = (model, avatar_id)
         if key not in self._faces:
             path = find_avatar(self._config, avatar_id, leaving=True).path
             avatar = await asyncio.to_thread(adapter.load_avatar, path)
+            self._require_pace(model, avatar)
             clip = await self._idle_clip(adapter, avatar, path)
             adapter.use_idle_clip(avatar, map_clip(clip, avatar.width, avatar.height))
             self._faces[key] = Face(adapter, avatar, clip)
         return self._faces[key]
+
+    def _require_pace(self, model: str, avatar: AvatarState) -> None:
+        """Raise ModelError if the avatar is so large that its frames come late, by what was measured of a smaller one.
+
+        A session that comes back after a crash is opened before anything is measured."""
+        pace = self._paces.get(model)
+        if pace is not None and not pace.holds_at(avatar.width, avatar.height):
+            frame_ms = pace.frame_ms_at(avatar.width, avatar.height)
+            raise ModelError(
+                f"{avatar.width}x{avatar.height} pixels take {model} {frame_ms:.0f} ms a frame on {self._device_name}, "
+                f"and a frame lasts {FRAME_MS}",
+                reason="too_slow",
+            )
+
+    def _forget_deleted(self) -> None:
+        """An avatar that was deleted took its clip with it; sessions that show it hold what they need themselves."""
+        self._faces = {key: face for key, face in self._faces.items() if face.clip.is_file()}
 
     async def _idle_clip(self, adapter: ModelAdapter, avatar: AvatarState, bundle: Path) -> Path:
         """Render the idle loop to a file, unless it is there; frame by frame, so that nobody's speech waits for it."""
@@ -191,6 +218,11 @@ class Faces:
         await asyncio.to_thread(write_clip, clip, frames)
         drop_older(clip)
         return clip
+
+
+def _is_away(status: dict[str, Any]) -> bool:
+    """Whether a server is not there, which may come up later."""
+    return str(status["reason"]).endswith("_unavailable")
 
 
 def _figures(adapter: ModelAdapter, pace: Pace | None) -> dict[str, Any]:

@@ -161,11 +161,14 @@ class InferenceService:
                 await self._work.wait()
                 self._work.clear()
                 continue
-            together = _companions(ready)
-            async with AsyncExitStack() as locks:
-                for session in together:
-                    await locks.enter_async_context(session.lock)
-                await self._advance([session for session in together if not session.closed])
+            await self._serve(_companions(ready))
+
+    async def _serve(self, together: Sequence[RenderSession]) -> None:
+        """One step of these, unless they are closed meanwhile. Nothing holds them afterwards, nor their avatars."""
+        async with AsyncExitStack() as locks:
+            for session in together:
+                await locks.enter_async_context(session.lock)
+            await self._advance([session for session in together if not session.closed])
 
     async def _advance(self, sessions: Sequence[RenderSession]) -> None:
         """One step of one session; of several, which are of a model that batches, their next sound."""

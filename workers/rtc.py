@@ -46,6 +46,7 @@ class RtcService:
         )
 
     def info(self) -> dict[str, Any]:
+        self._loops.sweep()  # with each heartbeat
         playouts = {session_id: stage.figures() for session_id, stage in self.sessions.items()}
         return {"codec": self._options.preferred_codec, "playouts": playouts}
 

@@ -36,20 +36,20 @@ def read_picture(path: Path, most_bytes: int) -> UInt8:
     return decode_picture(path.read_bytes())
 
 
-def decode_picture(raw: bytes) -> UInt8:
-    """As read_picture, of the file's content."""
+def decode_picture(raw: bytes, most_pixels: int = MOST_PIXELS) -> UInt8:
+    """As read_picture, of the file's content; one of more than `most_pixels` is too_large."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of sizes that are refused here, and of harmless EXIF
         try:
             image = Image.open(io.BytesIO(raw), formats=FORMATS)
         except Image.DecompressionBombError:
-            raise _bomb() from None
+            raise _bomb(most_pixels) from None
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
             raise refusal("not_an_image", "this is not a picture: send a PNG, JPEG or WebP file") from None
         with image:
             width, height = image.size
-            if width * height > MOST_PIXELS:
-                raise _bomb(width * height)
+            if width * height > most_pixels:
+                raise _bomb(most_pixels, width * height)
             if min(width, height) < SMALLEST_SIDE:
                 message = f"the picture has {width}x{height} pixels; send one of at least {SMALLEST_SIDE} a side"
                 raise refusal("image_too_small", message, min(width, height), SMALLEST_SIDE)
@@ -101,9 +101,9 @@ def write_png(path: Path, bgr: UInt8) -> None:
     path.write_bytes(coded.tobytes())
 
 
-def _bomb(pixels: int | None = None) -> PictureRefused:
-    message = f"the picture has more than {MOST_PIXELS // 1_000_000} megapixels; send a smaller one"
-    return refusal("too_large", message, pixels, MOST_PIXELS)
+def _bomb(most_pixels: int, pixels: int | None = None) -> PictureRefused:
+    message = f"the picture has more than {most_pixels // 1_000_000} megapixels; send a smaller one"
+    return refusal("too_large", message, pixels, most_pixels)
 
 
 def _mb(size: int) -> str:

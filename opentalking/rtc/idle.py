@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from opentalking.rtc.video import Codec, VideoEncoder
 from opentalking.types import FPS, UInt8, i420_shape
 
 ENTRY_FRAMES = 2 * FPS
+KEPT = 4  # clips that no session shows
 
 
 def write_clip(path: Path, frames: Iterable[UInt8]) -> None:
@@ -61,7 +64,7 @@ def encode_loop(clip: UInt8, codec: Codec, bitrate: int) -> EncodedLoop:
     return EncodedLoop(tuple(encoder.encode(frame, pose % ENTRY_FRAMES == 0)[0] for pose, frame in enumerate(clip)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Face:
     """An avatar as it is shown: `clip` is its idle loop, uint8 (frames, height*3//2, width); `loop_of` gives the loop's
     encoding, or None while there is none. Two faces are the same only if they are one object."""
@@ -70,35 +73,49 @@ class Face:
     loop_of: Callable[[Codec], EncodedLoop | None] = lambda codec: None
 
 
+class _Idle:
+    """A clip and its encoded loops, each made in a thread when it is first asked for, while sessions encode live."""
+
+    def __init__(self, clip: UInt8, bitrate: int) -> None:
+        self.clip = clip
+        self._bitrate = bitrate
+        self._loops: dict[Codec, EncodedLoop] = {}
+        self._tasks: dict[Codec, asyncio.Task[None]] = {}
+
+    def loop(self, codec: Codec) -> EncodedLoop | None:
+        """The loop, or None while it is being encoded (which the first call starts)."""
+        if codec not in self._loops and codec not in self._tasks:
+            self._tasks[codec] = asyncio.create_task(self._encode(codec))
+        return self._loops.get(codec)
+
+    async def _encode(self, codec: Codec) -> None:
+        self._loops[codec] = await asyncio.to_thread(encode_loop, self.clip, codec, self._bitrate)
+        del self._tasks[codec]
+
+
 class LoopLibrary:
-    """Clips and encoded loops; each is made once a process, the loops in a thread, while sessions encode live."""
+    """Clips and encoded loops by file: sessions of an avatar share them.
+
+    They live as long as a face that was given out does; of those that nobody shows, the last KEPT stay, while their
+    file is there: what was deleted frees the disk only when nobody maps it."""
 
     def __init__(self, bitrate: int) -> None:
         self._bitrate = bitrate
-        self._loops: dict[tuple[Path, Codec], EncodedLoop] = {}
-        self._tasks: dict[tuple[Path, Codec], asyncio.Task[None]] = {}
-        self._clips: dict[Path, UInt8] = {}
-
-    def clip(self, path: Path, width: int, height: int) -> UInt8:
-        """The clip, mapped once a process: a map of its own for each session holds a descriptor until it is collected.
-
-        Raises OSError, or ValueError if it is not whole frames."""
-        if path not in self._clips:
-            self._clips[path] = map_clip(path, width, height)
-        return self._clips[path]
+        self._shown: WeakValueDictionary[Path, _Idle] = WeakValueDictionary()
+        self._kept: OrderedDict[Path, _Idle] = OrderedDict()  # the one that was asked for last at the end
 
     def face(self, path: Path, width: int, height: int) -> Face:
         """The avatar whose clip this is. Raises OSError, or ValueError if it is not whole frames."""
-        clip = self.clip(path, width, height)
-        return Face(clip, lambda codec: self.get(path, clip, codec))
+        idle = self._shown.get(path)
+        if idle is None:  # once a process: a map of its own for each session holds a descriptor until it is collected
+            idle = self._shown[path] = _Idle(map_clip(path, width, height), self._bitrate)
+        self._kept[path] = idle
+        self._kept.move_to_end(path)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return Face(idle.clip, idle.loop)
 
-    def get(self, path: Path, clip: UInt8, codec: Codec) -> EncodedLoop | None:
-        """The loop, or None while it is being encoded (which the first call starts)."""
-        key = (path, codec)
-        if key not in self._loops and key not in self._tasks:
-            self._tasks[key] = asyncio.create_task(self._encode(key, clip))
-        return self._loops.get(key)
-
-    async def _encode(self, key: tuple[Path, Codec], clip: UInt8) -> None:
-        self._loops[key] = await asyncio.to_thread(encode_loop, clip, key[1], self._bitrate)
-        del self._tasks[key]
+    def sweep(self) -> None:
+        """Let go of clips whose file is gone; who shows one keeps it. Looks at KEPT files."""
+        for path in [path for path in self._kept if not path.is_file()]:
+            del self._kept[path]

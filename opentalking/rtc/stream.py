@@ -11,6 +11,7 @@ of another size.
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable
 
 from opentalking.rtc.idle import Face
@@ -28,7 +29,7 @@ class VideoStream:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._encoder = encoder
-        self._face: Face | None = None  # of the last picture
+        self._face: Callable[[], Face | None] = lambda: None  # of the last picture; held by those who show it
         self._interval = keyframe_min_interval_s
         self._now = now
         self._looping = False
@@ -62,8 +63,8 @@ class VideoStream:
         """The access unit of the next picture."""
         unit = self._loop_unit(picture)
         self._pose = picture.pose
-        if picture.face is not self._face:
-            self._face, self._looping, self._key_wanted = picture.face, False, True
+        if picture.face is not self._face():
+            self._face, self._looping, self._key_wanted = weakref.ref(picture.face), False, True
         if unit is not None:
             if self._key_wanted or not self._looping:  # it joins, or answers a request: a keyframe
                 self._looping, self._key_wanted, self._key_at = True, False, self._now()
@@ -86,6 +87,6 @@ class VideoStream:
         loop = picture.face.loop_of(self.codec)
         if loop is None:
             return None
-        looping = self._looping and not self._key_wanted and picture.face is self._face
+        looping = self._looping and not self._key_wanted and picture.face is self._face()
         follows = looping and picture.pose == (self._pose + 1) % len(loop.units)
         return loop.units[picture.pose] if follows or loop.is_entry(picture.pose) else None

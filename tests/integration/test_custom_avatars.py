@@ -12,7 +12,14 @@ from tests import portraits
 from tests.integration.crashing import speaks_again, worker_of
 from tests.integration.tones import eventually
 from tests.support.client import Client
+from tests.support.footprint import ghosts
 from tests.support.node import Node
+
+
+def ghosts_of(node: Node) -> dict[str, int]:
+    """Processes that map clips which were deleted, and how many."""
+    found = {role: ghosts(node, process) for role, process in node.processes().items()}
+    return {role: count for role, count in found.items() if count}
 
 
 async def made(user: Client, base: str) -> str:
@@ -35,6 +42,7 @@ async def test_a_photo_speaks_and_a_session_goes_on_when_its_avatar_is_deleted(n
         await user.call("POST", "/speak", {"text": "Two."})
         await user.events.wait("speech.ended", lambda ended: ended["generation"] == 2)
         await user.request("GET", f"/avatars/{avatar_id}", allow=(404,))
+    await eventually(lambda: not ghosts_of(node), "no process maps it any more")
 
 
 async def test_a_session_whose_avatar_is_deleted_survives_its_workers_and_its_files_go_with_it(pair: Node) -> None:
@@ -51,6 +59,7 @@ async def test_a_session_whose_avatar_is_deleted_survives_its_workers_and_its_fi
         await eventually(clip.is_file, "it is there while the session is")
         await user.call("DELETE", "")
         await eventually(lambda: not clip.exists(), "the clip goes when the session has ended")
+        await eventually(lambda: not ghosts_of(pair), "no process maps it any more")
 
 
 async def test_an_upload_that_the_api_was_killed_over_leaves_a_whole_avatar_or_nothing(pair: Node) -> None:

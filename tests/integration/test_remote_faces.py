@@ -32,6 +32,7 @@ def node(server: SynthProcess, models: Path) -> Iterator[Node]:
         "OPENTALKING_TTS_PROVIDER": "tone",
         "OPENTALKING_STT_PROVIDER": "none",
         "OPENTALKING_LLM_BASE_URL": "http://127.0.0.1:9/v1",  # nobody is asked anything here
+        "OPENTALKING_DEFAULT_MODEL": "wav2lip",
         "OPENTALKING_WAV2LIP_BACKEND": "omnirt",
         "OPENTALKING_OMNIRT_ENDPOINT": server.base,
         "OPENTALKING_OMNIRT_API_KEY": "sesame",
@@ -56,12 +57,12 @@ async def status_of(client: Client, model: str) -> dict[str, Any]:
     return found
 
 
-async def status_once(client: Client, connected: bool) -> dict[str, Any]:
-    """What GET /models says of wav2lip when it is (not) connected; looked at again and again."""
+async def status_once(client: Client, connected: bool, reason: str = "") -> dict[str, Any]:
+    """What GET /models says of wav2lip when it is (not) connected, for this reason; looked at again and again."""
     async with asyncio.timeout(60):
         while True:
             status = await status_of(client, "wav2lip")
-            if status["connected"] == connected:
+            if status["connected"] == connected and reason in status["reason"]:
                 return status
             await asyncio.sleep(0.1)
 
@@ -118,3 +119,17 @@ async def test_a_server_that_dies_ends_the_turn_with_a_reason_and_is_found_again
     server.start()
     await status_once(client, connected=True)
     assert (await spoken(client, "[880] Back again."))["interrupted"] is False
+
+
+async def test_other_faces_come_back_while_the_default_models_server_is_down(node: Node, server: SynthProcess) -> None:
+    before = node.processes()["inference-0"]
+    server.kill()
+    before.kill()
+    async with Client(node.base) as client:
+        status = await status_once(client, connected=False, reason="omnirt_unavailable")  # says the next incarnation
+        assert "cannot be reached" in status["detail"]
+        await client.create(model="portrait")
+        await client.connect()
+        assert node.processes()["inference-0"].pid != before.pid
+        server.start()
+        await status_once(client, connected=True)

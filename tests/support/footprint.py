@@ -26,6 +26,7 @@ class Occupied:
     connections: int
     threads: int
     tasks: int
+    ghosts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,21 @@ async def footprint(node: Node) -> Footprint:
             for key in keys:
                 pipe.ttl(key)
             lasting = pipe.execute().count(-1)
-    processes = {role: _occupied(p, tasks.get(role, 0)) for role, p in node.processes().items()}
-    processes["redis"] = _occupied(redis_process(node), 0)
+    processes = {role: _occupied(p, tasks.get(role, 0), ghosts(node, p)) for role, p in node.processes().items()}
+    processes["redis"] = _occupied(redis_process(node), 0, 0)
     return Footprint(
         processes, sum(1 for _ in node.shm.rglob("*")), len(keys), lasting, int(info["used_memory"]) // 1024
     )
 
 
-def _occupied(process: psutil.Process, tasks: int) -> Occupied:
+def ghosts(node: Node, process: psutil.Process) -> int:
+    """How many idle clips of the node this process maps though they were deleted."""
+    clips = str((node.run_dir / "cache").resolve() / "idle")
+    lines = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+    return sum(clips in line and line.endswith("(deleted)") for line in lines)
+
+
+def _occupied(process: psutil.Process, tasks: int, ghosts: int) -> Occupied:
     status = Path(f"/proc/{process.pid}/status").read_text()
     memory = {line.split(":")[0]: int(line.split()[1]) for line in status.splitlines() if line.endswith(" kB")}
     connections = sum(s.status == psutil.CONN_ESTABLISHED for s in process.net_connections("tcp"))
@@ -89,4 +97,5 @@ def _occupied(process: psutil.Process, tasks: int) -> Occupied:
         connections=connections,
         threads=process.num_threads(),
         tasks=tasks,
+        ghosts=ghosts,
     )

@@ -21,9 +21,9 @@ class SynthThread(ThreadedServer):
 
     def __init__(self, adapter: ModelAdapter, folder: Path, **settings: Any) -> None:
         super().__init__()
-        self._config = Settings(**settings)
+        self._config = Settings(**{"run_dir": str(folder), **settings})
         self._device = Device(adapter, self._config.synth_jpeg_quality)
-        self.faces = Faces(adapter, folder)
+        self.faces = Faces(adapter, folder, self._config)
 
     @property
     def base(self) -> str:

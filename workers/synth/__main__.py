@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -19,7 +20,7 @@ from opentalking.avatars import AvatarError, avatars_dir, find_bundle
 from opentalking.config import Settings, SettingsError, load_settings
 from opentalking.models.adapter import LateAdapter, ModelAdapter, ModelError
 from opentalking.models.device import choose_device
-from opentalking.models.pace import measure_pace
+from opentalking.models.pace import Pace, measure_pace
 from opentalking.models.registry import create_adapter
 from opentalking.types import FRAME_MS
 from workers.synth.app import PATH, SynthServer
@@ -56,8 +57,8 @@ async def _serve(config: Settings, folder: Path) -> None:
     device = Device(_adapter(config), config.synth_jpeg_quality)
     try:
         await device.run(device.adapter.load_model, choose_device(config.torch_device))
-        await _measure(device, config)
-        server = SynthServer(device, Faces(device.adapter, folder / "faces"), config)
+        pace = await _measure(device, config)
+        server = SynthServer(device, Faces(device.adapter, folder / "faces", config, pace), config)
         runner = web.AppRunner(server.app(), shutdown_timeout=1)
         await runner.setup()
         await web.TCPSite(runner, config.synth_host, config.synth_port).start()
@@ -72,20 +73,24 @@ async def _serve(config: Settings, folder: Path) -> None:
         device.close()
 
 
-async def _measure(device: Device, config: Settings) -> None:
-    """Warm the model with the default avatar, and say how many it can serve. Raises ModelError if it is too slow."""
+async def _measure(device: Device, config: Settings) -> Pace | None:
+    """Warm the model with the default avatar, and say how many it can serve; what a frame takes there, with its JPEG.
+
+    None if there is no such avatar. Raises ModelError if the model is too slow."""
     try:
         bundle = find_bundle(avatars_dir(config), config.default_avatar)
         avatar = await asyncio.to_thread(device.adapter.load_avatar, bundle.path)
     except AvatarError as error:
         _log.info("not measured: %s", error)
-        return
+        return None
     await device.run(device.adapter.warmup, avatar)
     pace = await device.run(measure_pace, device.adapter, avatar)
     if not pace.holds:
         took = f"{config.synth_model} takes {pace.frame_ms:.0f} ms"
         raise ModelError(f"{took} a frame here, and a frame lasts {FRAME_MS}", "too_slow")
     _log.info("a frame of %s takes %.1f ms: %d sessions can speak at once", bundle.id, pace.frame_ms, pace.sessions)
+    jpeg_ms = await device.run(device.encoding_ms, avatar)
+    return replace(pace, frame_ms=pace.frame_ms + jpeg_ms, drawing_ms=pace.drawing_ms + jpeg_ms)
 
 
 def _adapter(config: Settings) -> ModelAdapter:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import re
 import shutil
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -18,19 +17,24 @@ from pathlib import Path
 import numpy as np
 
 from opentalking.avatars import AvatarError
+from opentalking.avatars.picture import decode_picture, write_png
+from opentalking.avatars.quality import PictureRefused
+from opentalking.avatars.storage import drop_caches
+from opentalking.config import Settings
 from opentalking.models.adapter import AvatarState, ModelAdapter
+from opentalking.models.pace import Pace
+from opentalking.models.planes import covering
 from opentalking.models.remote.adapter import TOLD_METADATA
-from opentalking.models.remote.pictures import decode_jpeg
+from opentalking.models.remote.pictures import to_i420
 from opentalking.models.remote.wire import Opening
-from opentalking.types import FPS, MODEL_RATE, i420_shape
+from opentalking.types import FPS, FRAME_MS, MODEL_RATE, UInt8, i420_shape
 
 KEPT = 4  # faces that nobody uses at the moment
 MOST_PIXELS = 16_000_000  # of a picture that is sent; decoded it takes 48 MB
 MOST_DRAWN_PIXELS = 2048 * 2048
 SMALLEST_SIDE = 64
 _POSE_STEP = 4  # of the idle poses, every so many is compared
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]", re.DOTALL)
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,15 @@ class Face:
 
 
 class Faces:
-    """`take` and `leave` a face; `folder` is ours alone."""
+    """`take` and `leave` a face; `folder` is ours alone; what the adapter keeps of faces is in the settings' cache.
 
-    def __init__(self, adapter: ModelAdapter, folder: Path) -> None:
+    `pace` is what a frame takes here; None if that is not known, and then every size is drawn."""
+
+    def __init__(self, adapter: ModelAdapter, folder: Path, config: Settings, pace: Pace | None = None) -> None:
         self._adapter = adapter
         self._folder = folder
+        self._config = config
+        self._pace = pace
         self._prepared: OrderedDict[str, Face] = OrderedDict()  # the one that was used last at the end
         self._users: dict[str, int] = {}
         self._preparing = asyncio.Lock()
@@ -68,13 +76,24 @@ class Faces:
         for old in unused[: max(0, len(unused) - KEPT)]:
             del self._prepared[old]
             self._users.pop(old, None)
-            shutil.rmtree(self._folder / old, ignore_errors=True)
+            self._remove(old)
+
+    def _remove(self, key: str) -> None:
+        """Nothing of the picture stays, nor of what the model made of it."""
+        shutil.rmtree(self._folder / key, ignore_errors=True)
+        drop_caches(self._config, key)
 
     def _prepare(self, key: str, opening: Opening) -> Face:
-        kind, width, height = picture_size(opening.ref_image)
+        picture = decoded(opening.ref_image)
+        height, width = picture.shape[:2]
         drawn = ((opening.width or width) & ~1, (opening.height or height) & ~1)
         if min(*drawn) < SMALLEST_SIDE or drawn[0] * drawn[1] > MOST_DRAWN_PIXELS:
             raise AvatarError(f"pictures of {drawn[0]}x{drawn[1]} are not drawn: 64 a side to 2048x2048 are")
+        if self._pace is not None and not self._pace.holds_at(*drawn):  # nor could others speak meanwhile
+            took = f"{self._pace.frame_ms_at(*drawn):.0f} ms"
+            raise AvatarError(
+                f"pictures of {drawn[0]}x{drawn[1]} take {took} each here, and a frame lasts {FRAME_MS}: ask for less"
+            )
         bundle = self._folder / key
         bundle.mkdir(parents=True, exist_ok=True)
         manifest = {
@@ -87,21 +106,21 @@ class Faces:
             "version": "1.0",
             "metadata": {name: value for name, value in opening.metadata.items() if name in TOLD_METADATA},
         }
-        (bundle / f"reference.{kind}").write_bytes(opening.ref_image)
+        write_png(bundle / "reference.png", picture)
         (bundle / "manifest.json").write_text(json.dumps(manifest))
         try:
             avatar = self._adapter.load_avatar(bundle)
-            return Face(avatar, nearest_pose(self._adapter, avatar, opening.ref_image))
+            return Face(avatar, nearest_pose(self._adapter, avatar, picture))
         except BaseException as error:
-            shutil.rmtree(bundle, ignore_errors=True)
+            self._remove(key)
             if isinstance(error, AvatarError):  # it speaks of a folder that the client knows nothing of
                 raise AvatarError(str(error).replace(f"{key}/", "")) from None
             raise
 
 
-def nearest_pose(adapter: ModelAdapter, avatar: AvatarState, picture: bytes) -> int:
-    """The idle pose that looks most like the picture that was sent."""
-    still = decode_jpeg(picture, avatar.width, avatar.height)[: avatar.height].astype(np.int16)
+def nearest_pose(adapter: ModelAdapter, avatar: AvatarState, picture: UInt8) -> int:
+    """The idle pose that looks most like the picture that was sent, uint8 BGR (rows, columns, 3)."""
+    still = to_i420(covering(picture, avatar.width, avatar.height))[: avatar.height].astype(np.int16)
     out, apart = np.empty(i420_shape(avatar.width, avatar.height), np.uint8), {}
     for pose in range(0, avatar.idle_frames, _POSE_STEP):
         adapter.idle_frame(avatar, pose, out)
@@ -115,25 +134,13 @@ def _key(opening: Opening) -> str:
     return digest.hexdigest()[:32]
 
 
-def picture_size(raw: bytes) -> tuple[str, int, int]:
-    """("png" or "jpg", width, height) as the header says, nothing decoded. Raises AvatarError."""
-    if raw.startswith(_PNG) and raw[12:16] == b"IHDR":
-        kind, width, height = "png", int.from_bytes(raw[16:20]), int.from_bytes(raw[20:24])
-    elif raw.startswith(b"\xff\xd8"):
-        kind, (width, height) = "jpg", _jpeg_size(raw)
-    else:
+def decoded(raw: bytes) -> UInt8:
+    """The reference picture, uint8 BGR (height, width, 3); its size is checked by what decodes it, before it does.
+
+    Raises AvatarError."""
+    if not raw.startswith((_PNG, _JPEG)):
         raise AvatarError("the reference picture is neither PNG nor JPEG")
-    if not 0 < width * height <= MOST_PIXELS:
-        limit = MOST_PIXELS // 1_000_000
-        raise AvatarError(f"the reference picture has {width}x{height} pixels; up to {limit} megapixels are taken")
-    return kind, width, height
-
-
-def _jpeg_size(raw: bytes) -> tuple[int, int]:
-    """From the frame header, which follows segments that say how long they are."""
-    at = 2
-    while at + 9 <= len(raw) and raw[at] == 0xFF:
-        if _JPEG_FRAME.match(raw, at):
-            return int.from_bytes(raw[at + 7 : at + 9]), int.from_bytes(raw[at + 5 : at + 7])
-        at += 2 + int.from_bytes(raw[at + 2 : at + 4])
-    raise AvatarError("the reference picture is a damaged JPEG")
+    try:
+        return decode_picture(raw, MOST_PIXELS)
+    except PictureRefused as error:
+        raise AvatarError(f"the reference picture: {error}") from None

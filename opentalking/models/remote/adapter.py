@@ -84,7 +84,8 @@ class RemoteAdapter:
         """See whether the server is there, which takes a second at most; may be called again when it was not.
 
         Raises ModelError: not_configured, omnirt_unavailable, direct_ws_unavailable. `device` is of no account."""
-        self._loop.wait_for(probe(self._endpoint()))
+        endpoint = self._endpoint()  # first: what is not configured needs no thread
+        self._loop.wait_for(probe(endpoint))
 
     def load_avatar(self, path: Path) -> RemoteAvatar:
         """Read the bundle. Raises AvatarError if its picture cannot be read or is too large to be sent."""

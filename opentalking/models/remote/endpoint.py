@@ -86,7 +86,11 @@ async def _ask_for_models(endpoint: Endpoint) -> None:
         if answer.status != 200:
             why = f"answers its list of models with HTTP {answer.status}"
             raise ModelError(f"{endpoint.shown} {why}", "omnirt_unavailable")
-        names = _names(await answer.json(content_type=None))
+        try:
+            names = _names(await answer.json(content_type=None))
+        except (ValueError, RecursionError):  # a proxy's page, or half an answer: the server may be starting
+            why = "answers its list of models with what is not JSON"
+            raise ModelError(f"{endpoint.shown} {why}", "omnirt_unavailable") from None
     if names is not None and endpoint.model not in names and endpoint.url.endswith(f"/{endpoint.model}"):
         serves = ", ".join(sorted(names)) or "nothing"
         raise ModelError(
@@ -100,7 +104,7 @@ def _names(listed: Any) -> set[str] | None:
         listed = listed.get("models", listed.get("data"))
     if not isinstance(listed, list):
         return None
-    names = {entry if isinstance(entry, str) else entry.get("id") for entry in listed if isinstance(entry, str | dict)}
+    names = [entry.get("id") if isinstance(entry, dict) else entry for entry in listed]
     return {name for name in names if isinstance(name, str)}
 
 

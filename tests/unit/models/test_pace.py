@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
+import wave
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from opentalking.models.adapter import BatchingAdapter, ModelAdapter, ModelError
-from opentalking.models.pace import Pace, measure_pace, sessions_within
-from opentalking.types import AudioChunk
+from opentalking.avatars.bundle import PACKAGED
+from opentalking.models.adapter import AvatarState, BatchingAdapter, ModelAdapter, ModelError
+from opentalking.models.pace import Pace, measure_pace, sessions_within, voice
+from opentalking.models.portrait.adapter import PortraitAdapter
+from opentalking.types import MODEL_RATE, MODEL_SAMPLES, AudioChunk, Int16, UInt8, i420_shape
 from tests.support.mirror import MirrorAdapter, MirrorAvatar
+from tests.support.spoken import RECORDINGS
 
 
 class Clock:
@@ -105,15 +110,102 @@ def test_a_model_that_draws_nothing_is_said_to_be_broken() -> None:
         measure_pace(Mute(), AVATAR)
 
 
-def test_the_packaged_face_is_measured_as_it_is(tmp_path: Path) -> None:
-    from opentalking.avatars.bundle import PACKAGED
-    from opentalking.models.portrait.adapter import PortraitAdapter
+class Moving:
+    """The packaged face, whose frames take the clock's time: `MOVING_MS` if its mouth is drawn, `STILL_MS` if not."""
 
-    adapter = PortraitAdapter(cache_dir=tmp_path)
+    MOVING_MS, STILL_MS = 2.0, 0.2
+
+    def __init__(self, inner: ModelAdapter, clock: Clock) -> None:
+        self._inner, self._clock = inner, clock
+        self.moved = list[bool]()
+
+    def compose_frame(self, stream: Any, pose: int, prediction: Any, out: UInt8) -> None:
+        self.moved.append(bool(prediction.any()))
+        self._clock.now += (self.MOVING_MS if self.moved[-1] else self.STILL_MS) / 1000
+        self._inner.compose_frame(stream, pose, prediction, out)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def recorded() -> Int16:
+    """A person's speech in chunks, (n, 640)."""
+    with wave.open(str(RECORDINGS / "sense_and_sensibility_0870.wav")) as recording:
+        pcm = np.frombuffer(recording.readframes(recording.getnframes()), np.int16)
+    return pcm[: len(pcm) // MODEL_SAMPLES * MODEL_SAMPLES].reshape(-1, MODEL_SAMPLES)
+
+
+def packaged_face(cache_dir: Path, clip: bool) -> tuple[ModelAdapter, AvatarState]:
+    """The portrait and its default avatar, with its idle clip or without."""
+    adapter = PortraitAdapter(cache_dir=cache_dir)
     adapter.load_model("cpu")
-    assert isinstance(adapter, ModelAdapter)
-    pace = measure_pace(adapter, adapter.load_avatar(PACKAGED / "presenter"))
-    assert pace == Pace(pace.frame_ms, pace.frame_ms, int(36 / pace.frame_ms)) and pace.frame_ms > 0
+    avatar = adapter.load_avatar(PACKAGED / "presenter")
+    if clip:
+        frames = np.empty((avatar.idle_frames, *i420_shape(avatar.width, avatar.height)), np.uint8)
+        for pose, frame in enumerate(frames):
+            adapter.idle_frame(avatar, pose, frame)
+        adapter.use_idle_clip(avatar, frames)
+    return adapter, avatar
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_what_is_measured_of_the_packaged_face_is_its_mouth_moving(tmp_path: Path, clock: Clock, clip: bool) -> None:
+    adapter, avatar = packaged_face(tmp_path, clip)
+    moving = Moving(adapter, clock)
+    pace = measure_pace(moving, avatar)  # type: ignore[arg-type]
+    assert (round(pace.frame_ms, 6), pace.sessions) == (moving.MOVING_MS, 18)
+    assert sum(moving.moved) > 0.8 * len(moving.moved) > 10
+
+
+@pytest.mark.parametrize("clip", [False, True])
+def test_the_figure_of_the_packaged_face_is_that_of_a_spoken_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: bool
+) -> None:
+    adapter, avatar = packaged_face(tmp_path, clip)
+    monkeypatch.setattr(time, "perf_counter", time.thread_time)  # what others do meanwhile is not the model's
+    stream, out, spent = adapter.open_stream(avatar), np.empty(i420_shape(avatar.width, avatar.height), np.uint8), []
+    for pose, pcm in enumerate(recorded()[:100]):
+        began = time.perf_counter()
+        for mouth in adapter.infer(adapter.extract_features(AudioChunk(pcm, MODEL_RATE), stream), stream):
+            adapter.compose_frame(stream, pose, mouth, out)
+        spent.append(time.perf_counter() - began)
+    assert 0.4 < measure_pace(adapter, avatar).frame_ms / (1000 * float(np.median(spent))) < 2
+
+
+def test_a_mouth_that_vowels_do_not_move_is_measured_all_the_same(clock: Clock) -> None:
+    class Still(Slow):
+        def compose_frame(self, stream: MirrorAvatar, pose: int, prediction: Any, out: UInt8) -> None:
+            self.idle_frame(stream, pose, out)
+
+    assert round(measure_pace(Still(clock, frame_ms=9.0), AVATAR).frame_ms, 6) == 9.0
+
+
+def test_the_voice_is_as_long_and_as_loud_as_speech_and_the_same_each_time() -> None:
+    chunks = voice(30)
+    assert [len(chunk.data) for chunk in chunks] == [MODEL_SAMPLES] * 30
+    assert all(6_000 < np.abs(chunk.data.astype(int)).max() <= 12_000 for chunk in chunks)
+    assert all(np.array_equal(one.data, other.data) for one, other in zip(chunks, voice(30), strict=True))
+
+
+class Drawing(Slow):
+    """Takes `frame_ms` to hear and 5 ns a pixel to draw."""
+
+    def compose_frame(self, stream: MirrorAvatar, pose: int, prediction: Any, out: UInt8) -> None:
+        self.clock.now += stream.width * stream.height * 5e-9
+        super().compose_frame(stream, pose, prediction, out)
+
+
+def test_what_a_larger_picture_takes_follows_from_what_drawing_took(clock: Clock) -> None:
+    adapter = Drawing(clock, frame_ms=5.0)
+    small, large = MirrorAvatar(512, 512), MirrorAvatar(2048, 1024)
+    pace = measure_pace(adapter, small)
+    assert round(pace.frame_ms_at(large.width, large.height), 6) == round(measure_pace(adapter, large).frame_ms, 6)
+    assert (pace.holds_at(2048, 2048), pace.holds_at(4096, 4096), pace.holds_at(64, 64)) == (True, False, True)
+
+
+def test_what_is_no_larger_than_what_was_measured_is_not_doubted() -> None:
+    pace = Pace(frame_ms=41.0, batched_ms=41.0, sessions=1, drawing_ms=41.0, pixels=512 * 512)
+    assert (pace.holds_at(512, 512), pace.holds_at(514, 512)) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,7 +53,12 @@ def held_up(store: Store) -> HeldUp:
 
 
 @pytest.fixture
-async def stage(store: Store, held_up: HeldUp, tmp_path: Path) -> AsyncIterator[StageSession]:
+def loops() -> LoopLibrary:
+    return LoopLibrary(1_000_000)
+
+
+@pytest.fixture
+async def stage(store: Store, held_up: HeldUp, tmp_path: Path, loops: LoopLibrary) -> AsyncIterator[StageSession]:
     clip = tmp_path / "clip.i420"
     write_clip(clip, moving_face(50))
     await store.create_session(new_session(width=SIZE, height=SIZE))
@@ -61,7 +67,7 @@ async def stage(store: Store, held_up: HeldUp, tmp_path: Path) -> AsyncIterator[
     assert session is not None
     worker = Worker("rtc", Settings(node="a"), held_up, NodeFolder(tmp_path / "node"))  # type: ignore[arg-type]
     with ThreadPoolExecutor(1) as executor:
-        made = StageSession(session, tmp_path / "node" / SID, worker, OPTIONS, LoopLibrary(1_000_000), executor)
+        made = StageSession(session, tmp_path / "node" / SID, worker, OPTIONS, loops, executor)
         yield made
         await made.close()
 
@@ -302,3 +308,31 @@ async def test_what_a_browser_says_comes_out_of_the_track_ring_and_the_next_brow
     assert stage.figures()["microphone_dropped"] == 0
     ring.close()
     await asyncio.gather(silent.connection.close(), first.connection.close())
+
+
+async def test_the_clips_of_deleted_avatars_go_with_the_session_that_showed_them(
+    stage: StageSession, store: Store, tmp_path: Path, loops: LoopLibrary
+) -> None:
+    def mapped() -> set[str]:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        return {line.partition(f"{tmp_path}/")[2] for line in lines if f"{tmp_path}/clip" in line}
+
+    gc.disable()  # which comes when it likes, and counts objects, not megabytes
+    try:
+        browser = await connected(stage)
+        await browser.receive("video", 3)
+        await stage.show(another(tmp_path, 1))
+        assert await told(store, 1) == [LARGE]
+        for name in ("clip.i420", f"clip{LARGE}.i420"):
+            (tmp_path / name).unlink()
+        loops.sweep()
+        assert f"clip{LARGE}.i420 (deleted)" in mapped()
+        await stage.close()
+        async with asyncio.timeout(30):
+            while True:
+                if not mapped():
+                    break
+                await asyncio.sleep(0.05)
+        await browser.connection.close()
+    finally:
+        gc.enable()

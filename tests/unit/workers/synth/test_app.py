@@ -24,7 +24,7 @@ from tests.support.late import LateDriver, pitches, tones
 from tests.support.mirror import MirrorAdapter, MirrorAvatar, pitch_distance, reading
 from tests.support.synth import SynthThread
 from tests.unit.models.portrait.speech import speak
-from workers.synth.faces import nearest_pose
+from workers.synth.faces import decoded, nearest_pose
 
 Serve = Callable[..., SynthThread]
 Connect = Callable[..., LateDriver]
@@ -75,7 +75,7 @@ def test_the_face_is_the_local_ones_but_for_jpeg(serve: Serve, connect: Connect,
     assert len(found) == len(mouths) == len(chunks)
     assert (driver.adapter.chunk_ms, driver.adapter.lookahead_ms) == (40, portrait.lookahead_ms)
     ours = np.empty(i420_shape(avatar.width, avatar.height), np.uint8)
-    start = nearest_pose(portrait, avatar, (PACKAGED / "drawn" / "reference.png").read_bytes())
+    start = nearest_pose(portrait, avatar, decoded((PACKAGED / "drawn" / "reference.png").read_bytes()))
     for pose, (mouth, prediction) in enumerate(zip(mouths, found, strict=True), start):
         portrait.compose_frame(stream, pose, mouth, ours)
         assert np.abs(prediction.picture.astype(int) - through_jpeg(ours)).max() <= 2
