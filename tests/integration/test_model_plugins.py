@@ -28,7 +28,7 @@ async def test_a_plugin_is_offered_and_chosen_like_the_packaged_model(node: Node
 
 
 async def test_a_plugin_that_cannot_be_imported_is_refused_with_the_reason(node: Node) -> None:
-    why = "no_such_module:Absent cannot be imported: No module named 'no_such_module'"
+    why = "no_such_module:Absent cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"
     async with Client(node.base) as client:
         offered = await client.request("GET", "/models")
         (status,) = [status for status in offered["statuses"] if status["id"] == "absent"]
