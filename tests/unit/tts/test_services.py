@@ -115,7 +115,7 @@ class Service:
 @pytest.fixture
 async def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
     case: Case = request.param
-    before = asyncio.all_tasks()
+    before, threads_before = asyncio.all_tasks(), set(threading.enumerate())
     async with case.server() as server:
         if isinstance(server, Edge):
             monkeypatch.setattr("edge_tts.communicate.WSS_URL", server.url)
@@ -126,7 +126,7 @@ async def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         await tts.aclose()
         async with asyncio.timeout(10):
             await server.idle.wait()
-            for thread in threading.enumerate():
+            for thread in set(threading.enumerate()) - threads_before:  # not those that other tests have left
                 if thread.name.startswith(("dashscope", "cosyvoice")):
                     await asyncio.to_thread(thread.join)
     assert {task for task in asyncio.all_tasks() - before if "aiohttp" not in repr(task)} <= {asyncio.current_task()}
