@@ -14,17 +14,6 @@ from opentalking.config import Settings
 from tests.unit.avatars.test_bundle import write_bundle
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(run_dir=str(tmp_path))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "avatars").mkdir()
-    return tmp_path / "avatars"
-
-
 @pytest.mark.parametrize(
     ("name", "start"),
     [

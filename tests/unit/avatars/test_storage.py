@@ -20,17 +20,6 @@ DIGEST = "0123456789ab"
 RIG = DIGEST + "0123456789abcdef0123"
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(run_dir=str(tmp_path))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "avatars").mkdir()
-    return tmp_path / "avatars"
-
-
 def cached(tmp_path: Path, name: str, size: int = 0, age_s: float = 0) -> Path:
     path = tmp_path / "cache" / name
     path.parent.mkdir(parents=True, exist_ok=True)
